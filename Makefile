@@ -1,0 +1,78 @@
+# `make` prints the targets. A fresh machine needs Go, git, make and curl; tools are pinned in hack/tools/go.mod.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT ?= $(shell git rev-parse --verify --quiet HEAD || echo unknown)
+IMAGE ?= node-agent:dev
+FUZZTIME ?= 30s
+# Packages that `make test` runs, and further flags for go test, e.g. TESTFLAGS='-run TestExpose -v'.
+PKG ?= ./...
+TESTFLAGS ?=
+
+# Nothing here needs cgo, and with the same settings everywhere, build, tests and linters share what they compile.
+export CGO_ENABLED ?= 0
+
+APP := github.com/node-agent/node-agent/cmd/node-agent/app
+LDFLAGS := -s -w -X $(APP).version=$(VERSION) -X $(APP).commit=$(COMMIT)
+TOOL := go tool -modfile=hack/tools/go.mod
+
+##@ Use
+
+.PHONY: demo
+demo: build ## Move a snapshot end to end on this machine: no cluster, no root.
+	@assets="$$(hack/controlplane.sh)"; \
+	KUBEBUILDER_ASSETS="$$assets" go run ./test/demo --node-agent bin/node-agent
+
+.PHONY: build
+build: ## Build bin/node-agent, a static binary.
+	go build -ldflags '$(LDFLAGS)' -o bin/node-agent ./cmd/node-agent
+
+.PHONY: image
+image: ## Build the container image; needs docker with buildx.
+	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" docker buildx build --provenance=false \
+		--output type=docker,rewrite-timestamp=true \
+		--build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag $(IMAGE) .
+
+##@ Test
+
+.PHONY: test
+test: ## Run all tests; those that need one get a real kube-apiserver.
+	@assets="$$(hack/controlplane.sh)"; \
+	KUBEBUILDER_ASSETS="$$assets" go test -timeout 20m $(TESTFLAGS) $(PKG)
+
+.PHONY: test-race
+test-race: ## The same under the race detector; needs a C compiler.
+	@CGO_ENABLED=1 $(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME each.
+	@hack/fuzz.sh $(FUZZTIME)
+
+##@ Develop
+
+.PHONY: generate
+generate: ## Write deepcopy code and config/crd from the API types.
+	$(TOOL) controller-gen object crd paths=./pkg/apis/... output:crd:dir=config/crd
+
+.PHONY: verify
+verify: ## Check what needs no cluster: generated files, format, lint, vet, modules, manifests.
+	@hack/verify.sh
+
+.PHONY: lint
+lint: ## Run golangci-lint, which checks the format too.
+	$(TOOL) golangci-lint run --allow-parallel-runners
+
+.PHONY: fmt
+fmt: ## Format the code and sort its imports.
+	$(TOOL) golangci-lint fmt
+
+.PHONY: clean
+clean: ## Remove what was built here (not the cache of the control plane).
+	rm -rf bin
+
+.PHONY: help
+help: ## Print this.
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/node-agent/node-agent/pkg/agent"
+	"github.com/node-agent/node-agent/pkg/metrics"
+)
+
+// Defaults that are Velero's.
+const (
+	defaultPrepareTimeout  = 30 * time.Minute
+	defaultResourceTimeout = 10 * time.Minute
+	defaultMetricsAddress  = ":8085"
+)
+
+// defaultHealthAddress is ours: Velero's agent has no health endpoint.
+const defaultHealthAddress = ":8081"
+
+func newServerCommand(g *globalOptions) *cobra.Command {
+	options := agent.Options{}
+	command := &cobra.Command{
+		Use:   "server",
+		Short: "Run the node agent: reconcile DataUploads while this agent leads",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if options.RESTConfig, err = g.restConfig(); err != nil {
+				return err
+			}
+			if options.PrepareTimeout <= 0 {
+				return fmt.Errorf("--data-mover-prepare-timeout is %s, it must be more than zero", options.PrepareTimeout)
+			}
+			options.Namespace = g.namespace
+			options.NodeName = nodeName()
+			options.Log = g.log
+			version, commit := buildVersion()
+			metrics.SetBuildInfo(version)
+			g.log.WithField("version", version).WithField("commit", commit).WithField("node", options.NodeName).Info("starting")
+			return agent.Run(cmd.Context(), options)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&options.ConfigMap, "node-agent-configmap", "", "name of the ConfigMap with the configuration, in Velero's namespace")
+	flags.DurationVar(&options.PrepareTimeout, "data-mover-prepare-timeout", defaultPrepareTimeout,
+		"how long a DataUpload may take to be prepared before it is canceled")
+	flags.StringVar(&options.MetricsAddress, "metrics-address", defaultMetricsAddress, "address to serve /metrics on")
+	flags.StringVar(&options.HealthAddress, "health-address", defaultHealthAddress, "address to serve /healthz and /readyz on")
+	flags.BoolVar(&options.ManageRepositories, "manage-repositories", false,
+		"initialise backup repositories; only where no Velero server runs")
+
+	// Velero's agent takes these for file-system backups and restores. They have no effect on DataUploads.
+	flags.Duration("resource-timeout", defaultResourceTimeout, "accepted for Velero's sake")
+	flags.String("backup-repository-configmap", "", "accepted for Velero's sake")
+	return command
+}
+
+// nodeName is the node's name from the environment that the DaemonSet sets, else the host's.
+func nodeName() string {
+	if name := os.Getenv("NODE_NAME"); name != "" {
+		return name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

@@ -1,0 +1,99 @@
+// Package agent runs the node agent: every agent takes part in one leader election, and only the leader holds informers
+// and reconciles. The others idle.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+// Options are the settings of an agent.
+type Options struct {
+	// RESTConfig reaches the API server.
+	RESTConfig *rest.Config
+	// Namespace is Velero's.
+	Namespace string
+	// NodeName is the node that the agent runs on.
+	NodeName string
+	// ConfigMap is the name of the node-agent ConfigMap in Namespace; empty for defaults.
+	ConfigMap string
+	// PrepareTimeout limits the time from accepted to prepared.
+	PrepareTimeout time.Duration
+	// ManageRepositories makes the agent initialise repositories, where no Velero server does.
+	ManageRepositories bool
+	// MetricsAddress and HealthAddress are what the HTTP servers listen on.
+	MetricsAddress, HealthAddress string
+
+	Log logrus.FieldLogger
+}
+
+// Run runs the agent until ctx ends. It fails at once if the configuration is wrong, before anything in the cluster has
+// been touched, and when it loses the lease.
+func Run(ctx context.Context, options Options) error {
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	cfg, err := loadConfig(ctx, options, scheme)
+	if err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings() {
+		options.Log.WithField("configMap", options.Namespace+"/"+options.ConfigMap).Warn(warning)
+	}
+	election := newElection(options)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveMetrics(ctx, options) })
+	group.Go(func() error { return serveHealth(ctx, options, election.Check) })
+	group.Go(func() error {
+		return election.run(ctx, func(ctx context.Context) error { return reconcile(ctx, options, cfg, scheme) })
+	})
+	return group.Wait()
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, velerov1.AddToScheme, v2alpha1.AddToScheme, snapshotv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// loadConfig reads the ConfigMap once. It is small and read by every agent, so no informer is held for it.
+func loadConfig(ctx context.Context, options Options, scheme *runtime.Scheme) (*config.Config, error) {
+	if options.ConfigMap == "" {
+		return config.Default(), nil
+	}
+	reader, err := client.New(options.RESTConfig, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the API server: %w", err)
+	}
+	configMap := &corev1.ConfigMap{}
+	key := client.ObjectKey{Namespace: options.Namespace, Name: options.ConfigMap}
+	if err := reader.Get(ctx, key, configMap); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("configmap %s, named by --node-agent-configmap, does not exist", key)
+		}
+		return nil, fmt.Errorf("reading configmap %s, named by --node-agent-configmap: %w", key, err)
+	}
+	return config.FromConfigMap(configMap)
+}

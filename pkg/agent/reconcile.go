@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
+	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+)
+
+// Requests per second of the leader, on average and in bursts: it works for the whole cluster.
+const (
+	leaderQPS   = 50
+	leaderBurst = 100
+)
+
+// component is the source of Events.
+const component = "node-agent"
+
+// reconcile does the leader's work until ctx ends.
+func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme *runtime.Scheme) error {
+	restConfig := rest.CopyConfig(options.RESTConfig)
+	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme: scheme,
+		Cache:  dataupload.CacheOptions(options.Namespace),
+		// Both are served by the agent, also while it does not lead.
+		Metrics:                metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: "0",
+	})
+	if err != nil {
+		return fmt.Errorf("building the manager: %w", err)
+	}
+	if err := checkServed(mgr.GetRESTMapper()); err != nil {
+		return err
+	}
+	reconciler := &dataupload.Reconciler{
+		Options: dataupload.Options{
+			Namespace:      options.Namespace,
+			NodeName:       options.NodeName,
+			Config:         cfg,
+			PrepareTimeout: options.PrepareTimeout,
+		},
+		Client: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		Events: mgr.GetEventRecorder(component),
+		Clock:  clock.RealClock{},
+		Log:    options.Log,
+	}
+	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
+		return err
+	}
+	if options.ManageRepositories {
+		repositories := &backuprepository.Reconciler{
+			Namespace: options.Namespace,
+			Client:    mgr.GetClient(),
+			Live:      mgr.GetAPIReader(),
+			Clock:     clock.RealClock{},
+			Log:       options.Log,
+		}
+		if err := repositories.SetupWithManager(mgr); err != nil {
+			return err
+		}
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the controllers: %w", err)
+	}
+	return nil
+}
+
+const installSnapshotter = "install the CRDs and the controller of the CSI external-snapshotter"
+
+// checkServed fails with a readable message where the cluster lacks a CRD, which informers would only wait for.
+func checkServed(mapper meta.RESTMapper) error {
+	for kind, hint := range map[schema.GroupVersionKind]string{
+		v2alpha1.GroupVersion.WithKind("DataUpload"):                    "install Velero's CRDs (velero install --crds-only)",
+		snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshot"):        installSnapshotter,
+		snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshotContent"): installSnapshotter,
+	} {
+		if _, err := mapper.RESTMapping(kind.GroupKind(), kind.Version); err != nil {
+			return fmt.Errorf("the cluster does not serve %s (%w): %s", kind.Kind, err, hint)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+// Package v1 holds the API types of group velero.io, version v1, that node-agent serves.
+//
+// Velero owns these kinds. Names, types and validation are Velero's, so that either side can read what the other wrote;
+// node-agent adds no fields.
+//
+// +kubebuilder:object:generate=true
+// +groupName=velero.io
+package v1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+var (
+	// GroupVersion is velero.io/v1.
+	GroupVersion = schema.GroupVersion{Group: "velero.io", Version: "v1"}
+
+	schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
+
+	// AddToScheme registers the types of this package.
+	AddToScheme = schemeBuilder.AddToScheme
+)
+
+func addKnownTypes(scheme *runtime.Scheme) error {
+	scheme.AddKnownTypes(GroupVersion,
+		&BackupStorageLocation{}, &BackupStorageLocationList{},
+		&BackupRepository{}, &BackupRepositoryList{},
+	)
+	metav1.AddToGroupVersion(scheme, GroupVersion)
+	return nil
+}

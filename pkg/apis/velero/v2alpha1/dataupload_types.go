@@ -1,0 +1,220 @@
+package v2alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Names that Velero gives to what belongs to a DataUpload.
+const (
+	// DataUploadFinalizer keeps a DataUpload until everything made for it is gone. Velero uses the same name for
+	// DataDownloads, and `velero uninstall` knows it.
+	DataUploadFinalizer = "velero.io/data-upload-download-finalizer"
+	// DataUploadLabel is carried by every object made for a DataUpload; its value is the DataUpload's name.
+	DataUploadLabel = "velero.io/data-upload"
+	// ExposeOnGoingLabel marks a DataUpload between Accepted and InProgress.
+	ExposeOnGoingLabel = "velero.io/expose-on-going"
+	// AsyncOperationIDLabel is set by Velero's backup, which finds the DataUpload by it.
+	AsyncOperationIDLabel = "velero.io/async-operation-id"
+)
+
+// SnapshotType is the kind of snapshot that a DataUpload moves.
+type SnapshotType string
+
+// SnapshotTypeCSI is a CSI VolumeSnapshot. It is the only type there is.
+const SnapshotTypeCSI SnapshotType = "CSI"
+
+// NodeOS is the operating system of a node.
+type NodeOS string
+
+// Operating systems as Velero names them.
+const (
+	NodeOSAuto    NodeOS = "auto"
+	NodeOSLinux   NodeOS = "linux"
+	NodeOSWindows NodeOS = "windows"
+)
+
+// DataUploadPhase is one word for how far a DataUpload has come.
+// +kubebuilder:validation:Enum=New;Accepted;Prepared;InProgress;Canceling;Canceled;Completed;Failed
+type DataUploadPhase string
+
+// Phases of a DataUpload. An empty phase means New.
+const (
+	DataUploadPhaseNew        DataUploadPhase = "New"
+	DataUploadPhaseAccepted   DataUploadPhase = "Accepted"
+	DataUploadPhasePrepared   DataUploadPhase = "Prepared"
+	DataUploadPhaseInProgress DataUploadPhase = "InProgress"
+	DataUploadPhaseCanceling  DataUploadPhase = "Canceling"
+	DataUploadPhaseCanceled   DataUploadPhase = "Canceled"
+	DataUploadPhaseCompleted  DataUploadPhase = "Completed"
+	DataUploadPhaseFailed     DataUploadPhase = "Failed"
+)
+
+// IsTerminal tells whether nothing comes after this phase.
+func (p DataUploadPhase) IsTerminal() bool {
+	switch p {
+	case DataUploadPhaseCanceled, DataUploadPhaseCompleted, DataUploadPhaseFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// DataUploadSpec says which snapshot goes where.
+type DataUploadSpec struct {
+	// SnapshotType is the type of the snapshot to move. Only CSI is known.
+	SnapshotType SnapshotType `json:"snapshotType"`
+
+	// CSISnapshot describes the snapshot if SnapshotType is CSI.
+	// +optional
+	// +nullable
+	CSISnapshot *CSISnapshotSpec `json:"csiSnapshot,omitempty"`
+
+	// SourcePVC is the name of the PersistentVolumeClaim whose snapshot is moved.
+	SourcePVC string `json:"sourcePVC"`
+
+	// DataMover names who moves the data. Empty and "velero" mean the built-in one, which is this program.
+	// +optional
+	DataMover string `json:"datamover,omitempty"`
+
+	// BackupStorageLocation is the name of the BackupStorageLocation that holds the backup repository.
+	BackupStorageLocation string `json:"backupStorageLocation"`
+
+	// SourceNamespace is the namespace of SourcePVC and of the VolumeSnapshot. It may differ from that of the DataUpload.
+	SourceNamespace string `json:"sourceNamespace"`
+
+	// DataMoverConfig holds settings for the data mover.
+	// +optional
+	// +nullable
+	DataMoverConfig map[string]string `json:"dataMoverConfig,omitempty"`
+
+	// Cancel asks to stop. It may be set, but not taken back, while the DataUpload is not done.
+	// +optional
+	Cancel bool `json:"cancel,omitempty"`
+
+	// OperationTimeout limits single operations inside the DataUpload, such as waiting for one object to be deleted.
+	OperationTimeout metav1.Duration `json:"operationTimeout"`
+}
+
+// CSISnapshotSpec describes a CSI snapshot.
+type CSISnapshotSpec struct {
+	// VolumeSnapshot is the name of the VolumeSnapshot, in the source namespace.
+	VolumeSnapshot string `json:"volumeSnapshot"`
+
+	// StorageClass is the storage class of the source PVC.
+	StorageClass string `json:"storageClass"`
+
+	// SnapshotClass is the name of the VolumeSnapshotClass.
+	// +optional
+	SnapshotClass string `json:"snapshotClass,omitempty"`
+
+	// Driver is the CSI driver that took the snapshot.
+	// +optional
+	Driver string `json:"driver,omitempty"`
+}
+
+// DataMoveOperationProgress counts the bytes of a running move.
+type DataMoveOperationProgress struct {
+	// TotalBytes is how many bytes the volume holds, as far as known.
+	// +optional
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+
+	// BytesDone is how many of them are done, uploaded or found unchanged.
+	// +optional
+	BytesDone int64 `json:"bytesDone,omitempty"`
+}
+
+// DataUploadStatus is what is known about a DataUpload.
+type DataUploadStatus struct {
+	// Phase is how far the DataUpload has come.
+	// +optional
+	Phase DataUploadPhase `json:"phase,omitempty"`
+
+	// Path is where the backup pod saw the volume.
+	// +optional
+	Path string `json:"path,omitempty"`
+
+	// SnapshotID is the ID of the snapshot in the backup repository.
+	// +optional
+	SnapshotID string `json:"snapshotID,omitempty"`
+
+	// DataMoverResult is what a data mover has to say besides. The built-in one never sets it.
+	// +optional
+	// +nullable
+	DataMoverResult map[string]string `json:"dataMoverResult,omitempty"`
+
+	// Message says why the DataUpload is in its phase, or what it waits for.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// StartTimestamp is when data began to move.
+	// +optional
+	// +nullable
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
+
+	// CompletionTimestamp is when the DataUpload ended, well or not.
+	// +optional
+	// +nullable
+	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
+
+	// Progress counts the bytes.
+	// +optional
+	Progress DataMoveOperationProgress `json:"progress,omitempty"`
+
+	// IncrementalBytes is how many bytes were new or changed since the parent snapshot.
+	// +optional
+	IncrementalBytes int64 `json:"incrementalBytes,omitempty"`
+
+	// Node is where the backup pod runs.
+	// +optional
+	Node string `json:"node,omitempty"`
+
+	// NodeOS is the operating system of that node.
+	// +optional
+	// +kubebuilder:validation:Enum=auto;linux;windows
+	NodeOS NodeOS `json:"nodeOS,omitempty"`
+
+	// AcceptedByNode is the node of the agent that accepted the DataUpload.
+	// +optional
+	AcceptedByNode string `json:"acceptedByNode,omitempty"`
+
+	// AcceptedTimestamp is when it was accepted. The prepare timeout counts from here.
+	// +optional
+	// +nullable
+	AcceptedTimestamp *metav1.Time `json:"acceptedTimestamp,omitempty"`
+}
+
+// DataUpload moves the data of one volume snapshot into a backup repository.
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Namespaced,path=datauploads
+// +kubebuilder:storageversion
+// +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.phase",description="How far the DataUpload has come"
+// +kubebuilder:printcolumn:name="Started",type="date",JSONPath=".status.startTimestamp",description="When data began to move"
+// +kubebuilder:printcolumn:name="Bytes Done",type="integer",format="int64",JSONPath=".status.progress.bytesDone",description="Bytes done"
+// +kubebuilder:printcolumn:name="Total Bytes",type="integer",format="int64",JSONPath=".status.progress.totalBytes",description="Bytes in the volume"
+// +kubebuilder:printcolumn:name="Incremental Bytes",type="integer",format="int64",JSONPath=".status.incrementalBytes",description="Bytes new or changed since the parent snapshot",priority=10
+// +kubebuilder:printcolumn:name="Storage Location",type="string",JSONPath=".spec.backupStorageLocation",description="BackupStorageLocation of the repository"
+// +kubebuilder:printcolumn:name="Age",type="date",JSONPath=".metadata.creationTimestamp",description="Age of the DataUpload"
+// +kubebuilder:printcolumn:name="Node",type="string",JSONPath=".status.node",description="Node of the backup pod"
+type DataUpload struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +optional
+	Spec DataUploadSpec `json:"spec,omitempty"`
+
+	// +optional
+	Status DataUploadStatus `json:"status,omitempty"`
+}
+
+// DataUploadList is a list of DataUploads.
+// +kubebuilder:object:root=true
+type DataUploadList struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []DataUpload `json:"items"`
+}

@@ -1,0 +1,50 @@
+package config_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+var _ = Describe("FromConfigMap", func() {
+	configMap := func(data map[string]string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "velero", Name: "node-agent-config"}, Data: data}
+	}
+
+	It("reads the one key, whatever its name", func() {
+		cfg, err := config.FromConfigMap(configMap(map[string]string{"anything": `{"backupPVC": {"gold": {"readOnly": true}}}`}))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(cfg.BackupPVC["gold"].ReadOnly).To(BeTrue())
+	})
+
+	It("names the ConfigMap and the key in errors and warnings", func() {
+		_, err := config.FromConfigMap(configMap(map[string]string{"node-agent-config.json": `{"backupPVC": 1}`}))
+		Expect(err).To(MatchError("configmap velero/node-agent-config, key node-agent-config.json:1:15: backupPVC: " +
+			"found number 1, expected an object"))
+		cfg, err := config.FromConfigMap(configMap(map[string]string{"config.yaml": "priorityClassName: low\n"}))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(cfg.Warnings()).To(Equal([]string{"configmap velero/node-agent-config, key config.yaml:1:1: priorityClassName: " +
+			"checked, but without effect in this version"}))
+	})
+
+	DescribeTable("wants exactly one key with text", func(data map[string]string, binary map[string][]byte, want string) {
+		cm := configMap(data)
+		cm.BinaryData = binary
+		cfg, err := config.FromConfigMap(cm)
+		Expect(cfg).To(BeNil())
+		Expect(err).To(BeAssignableToTypeOf(&config.Error{}))
+		Expect(err).To(MatchError("configmap velero/node-agent-config: " + want))
+	},
+		Entry("no data", nil, nil, "found no key in data, expected exactly one with the configuration"),
+		Entry("empty data", map[string]string{}, nil, "found no key in data, expected exactly one with the configuration"),
+		Entry("two keys", map[string]string{"b.json": "{}", "a.json": "{}"}, nil,
+			`found 2 keys in data ("a.json", "b.json"), expected exactly one; merge them into one, or remove the others`),
+		Entry("binary data", nil, map[string][]byte{"a.json": {0xff}},
+			`found binaryData with "a.json", expected text in data; save the file as UTF-8 before the ConfigMap is made from it`),
+		Entry("binary data beside data", map[string]string{"a.json": "{}"}, map[string][]byte{"c": {0}, "b": {0}},
+			`found binaryData with "b", "c", expected text in data; save the file as UTF-8 before the ConfigMap is made from it`),
+	)
+})

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"strings"
+)
+
+func didYouMean(text string) string {
+	return "did you mean " + text + "?"
+}
+
+// nearest returns the candidate with the smallest edit distance to a name, or "" if none is near enough to be what was
+// meant: at most two edits, and less than half of the name. Failing that, it returns the only candidate that is part
+// of the name or has it as a part, as in storageClassName.
+func nearest(name string, candidates []string) string {
+	const maxEdits, maxLength = 2, 64
+	if len(name) > maxLength {
+		return ""
+	}
+	best, bestDistance := "", min(maxEdits, (len(name)-1)/2)+1
+	for _, candidate := range candidates {
+		distance := editDistance(normalize(name), normalize(candidate))
+		if distance < bestDistance {
+			best, bestDistance = candidate, distance
+		}
+	}
+	if best == "" {
+		return onlyOverlap(normalize(name), candidates)
+	}
+	return best
+}
+
+func onlyOverlap(name string, candidates []string) string {
+	const minLength = 5
+	overlap := ""
+	for _, candidate := range candidates {
+		other := normalize(candidate)
+		if min(len(name), len(other)) < minLength || !strings.Contains(name, other) && !strings.Contains(other, name) {
+			continue
+		}
+		if overlap != "" {
+			return ""
+		}
+		overlap = candidate
+	}
+	return overlap
+}
+
+// normalize takes away what people mix up without noticing: case, and the separators of other naming styles.
+func normalize(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
+}
+
+// editDistance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.
+func editDistance(a, b string) int {
+	before, previous := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range previous {
+		previous[j] = j
+	}
+	for i := range len(a) {
+		current := make([]int, len(b)+1)
+		current[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			current[j+1] = min(previous[j+1]+1, current[j]+1, previous[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				current[j+1] = min(current[j+1], before[j-1]+1)
+			}
+		}
+		before, previous = previous, current
+	}
+	return previous[len(b)]
+}
+
+// alternatives joins words as in "a, b or c".
+func alternatives(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,119 @@
+// Package config reads the node-agent ConfigMap: it decodes its one value strictly, fills in defaults and checks every
+// value before anything uses it. Nothing here talks to a cluster.
+package config
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Config is the checked content of the node-agent ConfigMap with defaults filled in. It is shared between goroutines:
+// treat it, and all it points to, as read-only.
+type Config struct {
+	// LoadConcurrency limits how many volumes are moved at a time. Never nil after Decode or Default.
+	LoadConcurrency *LoadConcurrency `json:"loadConcurrency"`
+	// LoadAffinity chooses the nodes of the backup pods. The first element for the class of the backupPVC counts, else
+	// the first one without a class.
+	LoadAffinity []LoadAffinity `json:"loadAffinity"`
+	// PodResources are the requests and limits of backup pods. Nil: none.
+	PodResources *PodResources `json:"podResources"`
+	// BackupPVC holds the settings of the backupPVC by the storage class of the source PVC.
+	BackupPVC map[string]BackupPVC `json:"backupPVC"`
+	// RestorePVC is accepted for Velero's sake; node-agent does not restore.
+	RestorePVC *RestorePVC `json:"restorePVC"`
+	// CachePVC is accepted for Velero's sake; node-agent does not restore.
+	CachePVC *CachePVC `json:"cachePVC"`
+	// PriorityClassName of backup pods. Empty: the cluster's default.
+	PriorityClassName string `json:"priorityClassName"`
+	// PodLabels are set on backup pods.
+	PodLabels map[string]string `json:"podLabels"`
+	// PodAnnotations are set on backup pods.
+	PodAnnotations map[string]string `json:"podAnnotations"`
+	// PrivilegedFsBackup is accepted for Velero's sake; node-agent has no file-system backup of running pods.
+	PrivilegedFsBackup bool `json:"privilegedFsBackup"`
+	// CSISnapshotMetadataServiceConfigs belongs to Velero's changed block tracking. Nil: not used.
+	CSISnapshotMetadataServiceConfigs *CSISnapshotMetadataServiceConfigs `json:"csiSnapshotMetadataServiceConfigs"`
+
+	warnings []string
+}
+
+// Warnings returns what is valid but does not do what its author may think, one readable line with a position for each,
+// in the order of the text.
+func (c *Config) Warnings() []string {
+	return c.warnings
+}
+
+// LoadConcurrency limits the volumes that are moved at a time.
+type LoadConcurrency struct {
+	// GlobalConfig is the number per node. Default 1.
+	GlobalConfig int `json:"globalConfig"`
+	// PerNodeConfig overrides GlobalConfig for the nodes that a rule matches; the smallest number of all matches counts.
+	PerNodeConfig []PerNodeConfig `json:"perNodeConfig"`
+	// PrepareQueueLength is the number of DataUploads in the whole cluster that may be in preparation. 0: no limit.
+	PrepareQueueLength int `json:"prepareQueueLength"`
+}
+
+// PerNodeConfig is one rule of LoadConcurrency.
+type PerNodeConfig struct {
+	// NodeSelector matches node labels. An empty one matches every node.
+	NodeSelector metav1.LabelSelector `json:"nodeSelector"`
+	// Number of volumes at a time, at least 1.
+	Number int `json:"number"`
+}
+
+// LoadAffinity is one rule for the nodes of backup pods.
+type LoadAffinity struct {
+	// NodeSelector matches node labels. An empty one matches every node.
+	NodeSelector metav1.LabelSelector `json:"nodeSelector"`
+	// StorageClass of the backupPVC that the rule is for. Empty: every class without a rule of its own.
+	StorageClass string `json:"storageClass"`
+}
+
+// PodResources are the requests and limits of backup pods. A zero quantity means that there is none.
+type PodResources struct {
+	CPURequest              resource.Quantity `json:"cpuRequest"`
+	MemoryRequest           resource.Quantity `json:"memoryRequest"`
+	EphemeralStorageRequest resource.Quantity `json:"ephemeralStorageRequest"`
+	CPULimit                resource.Quantity `json:"cpuLimit"`
+	MemoryLimit             resource.Quantity `json:"memoryLimit"`
+	EphemeralStorageLimit   resource.Quantity `json:"ephemeralStorageLimit"`
+}
+
+// BackupPVC says how the backupPVC for source PVCs of one storage class is made.
+type BackupPVC struct {
+	// StorageClass of the backupPVC. Empty: the class of the source PVC.
+	StorageClass string `json:"storageClass"`
+	// ReadOnly makes ReadOnlyMany the only access mode, else it is ReadWriteOnce.
+	ReadOnly bool `json:"readOnly"`
+	// SPCNoRelabeling runs the backup pod with the SELinux type spc_t. It has no meaning unless ReadOnly is set.
+	SPCNoRelabeling bool `json:"spcNoRelabeling"`
+	// Annotations of the backupPVC.
+	Annotations map[string]string `json:"annotations"`
+	// SecretNames are Secrets of the source namespace that the volume's driver needs, for example for encryption.
+	SecretNames []string `json:"secretNames"`
+	// ConfigMapNames are ConfigMaps of the source namespace that the volume's driver needs.
+	ConfigMapNames []string `json:"configMapNames"`
+}
+
+// RestorePVC says how Velero makes the intermediate PVC of a restore.
+type RestorePVC struct {
+	IgnoreDelayBinding bool     `json:"ignoreDelayBinding"`
+	SecretNames        []string `json:"secretNames"`
+	ConfigMapNames     []string `json:"configMapNames"`
+}
+
+// CachePVC says how Velero makes the cache volume of a restore.
+type CachePVC struct {
+	// StorageClass of the cache volume; required.
+	StorageClass string `json:"storageClass"`
+	// ResidentThresholdInMB is the size of a backup in MiB from which on a cache volume is used.
+	ResidentThresholdInMB int64 `json:"residentThresholdInMB"`
+	// ThresholdInGB is what Velero's documentation calls the threshold, in GiB. Decode carries it over to
+	// ResidentThresholdInMB; only one of the two may be set.
+	ThresholdInGB int64 `json:"thresholdInGB"`
+}
+
+// CSISnapshotMetadataServiceConfigs names the service account for Velero's changed block tracking.
+type CSISnapshotMetadataServiceConfigs struct {
+	SAName string `json:"saName"`
+}

@@ -1,0 +1,81 @@
+package dataupload
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+const (
+	// templateMissing is the code of waiting for the DaemonSet that backup pods are modelled on.
+	templateMissing = "AgentDaemonSetMissing"
+
+	podSecurityLabel      = "pod-security.kubernetes.io/enforce"
+	podSecurityRestricted = "restricted"
+)
+
+// ensureBackupPod makes the pod that reads the backupPVC.
+func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, error) {
+	if s.pod == nil {
+		volume, err := r.volumeOf(ctx, s)
+		if err != nil {
+			return outcome{}, err
+		}
+		template, err := r.agentTemplate(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		if err := r.checkPodSecurity(ctx, s); err != nil {
+			return outcome{}, err
+		}
+		pod := expose.BackupPod(s.du, s.section, volume, template)
+		if s.pod, err = ensure(ctx, r, s, "backup pod", pod); err != nil {
+			return outcome{}, err
+		}
+	}
+	if isDeleting(s.pod) {
+		return outcome{}, waiting(beingDeleted, "backup pod %s/%s is being deleted", s.pod.Namespace, s.pod.Name)
+	}
+	return outcome{}, nil
+}
+
+// agentTemplate reads what a backup pod takes over from the agent's DaemonSet.
+func (r *Reconciler) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) {
+	daemonSet := &appsv1.DaemonSet{}
+	key := client.ObjectKey{Namespace: r.Namespace, Name: expose.AgentDaemonSet}
+	if err := r.Live.Get(ctx, key, daemonSet); err != nil {
+		if apierrors.IsNotFound(err) {
+			return expose.AgentTemplate{}, waiting(templateMissing, "daemonset %s not found: backup pods are modelled on it", key)
+		}
+		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
+	}
+	template, err := expose.TemplateOf(daemonSet)
+	if err != nil {
+		return template, waiting(templateMissing, "%v", err)
+	}
+	return template, nil
+}
+
+// checkPodSecurity tells the user that spc_t and the restricted pod security level exclude each other, before the API
+// server refuses the pod with many more words.
+func (r *Reconciler) checkPodSecurity(ctx context.Context, s *scope) error {
+	if !expose.UsesSPC(s.section) {
+		return nil
+	}
+	namespace := &corev1.Namespace{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: r.Namespace}, namespace); err != nil {
+		return fmt.Errorf("reading namespace %s: %w", r.Namespace, err)
+	}
+	if namespace.Labels[podSecurityLabel] != podSecurityRestricted {
+		return nil
+	}
+	return waiting(admissionRefused,
+		"namespace %s enforces pod security level %s, which forbids the SELinux type spc_t that backupPVC.%s.spcNoRelabeling asks for: "+
+			"set label %s to privileged", r.Namespace, podSecurityRestricted, s.du.Spec.CSISnapshot.StorageClass, podSecurityLabel)
+}

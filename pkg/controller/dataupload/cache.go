@@ -1,0 +1,43 @@
+package dataupload
+
+import (
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// CacheOptions limit what the cache holds to what the reconciler watches: Velero's namespace, and of cluster-scoped
+// objects those that carry our label. VolumeSnapshots alone are watched in all namespaces, because sources are there.
+func CacheOptions(namespace string) cache.Options {
+	inNamespace := map[string]cache.Config{namespace: {}}
+	warnings := fields.OneTermEqualSelector("type", corev1.EventTypeWarning)
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v2alpha1.DataUpload{}:              {Namespaces: inNamespace},
+			&velerov1.BackupRepository{}:        {Namespaces: inNamespace},
+			&velerov1.BackupStorageLocation{}:   {Namespaces: inNamespace},
+			&corev1.Pod{}:                       {Namespaces: inNamespace, Label: having(v2alpha1.DataUploadLabel)},
+			&corev1.PersistentVolumeClaim{}:     {Namespaces: inNamespace},
+			&corev1.Event{}:                     {Namespaces: inNamespace, Field: warnings},
+			&corev1.PersistentVolume{}:          {Label: having(expose.OwnerUIDLabel)},
+			&snapshotv1.VolumeSnapshotContent{}: {Label: having(expose.OwnerUIDLabel)},
+		},
+	}
+}
+
+func having(label string) labels.Selector {
+	requirement, err := labels.NewRequirement(label, selection.Exists, nil)
+	if err != nil {
+		panic(err) // a constant of this program is not a label
+	}
+	return labels.NewSelector().Add(*requirement)
+}

@@ -1,0 +1,131 @@
+package dataupload
+
+import (
+	"context"
+	"fmt"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// removeSnapshots removes source and alias so that the storage snapshot is deleted exactly once, by its owner: the other
+// one goes first.
+func (r *Reconciler) removeSnapshots(ctx context.Context, s *scope) (string, error) {
+	if s.aliasContent != nil && owns(s.aliasContent) {
+		if remaining, err := r.removeSource(ctx, s); remaining != "" || err != nil {
+			return remaining, err
+		}
+		return r.removeAlias(ctx, s)
+	}
+	if s.aliasContent != nil && !isDeleting(s.aliasContent) {
+		intact, err := r.sourceIntact(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		if !intact {
+			// Somebody removed the source. Nobody but the alias can delete the storage snapshot any more.
+			return "volumesnapshotcontent " + s.aliasContent.Name,
+				r.setPolicy(ctx, s.aliasContent, snapshotv1.VolumeSnapshotContentDelete)
+		}
+	}
+	if remaining, err := r.removeAlias(ctx, s); remaining != "" || err != nil {
+		return remaining, err
+	}
+	return r.removeOwningSource(ctx, s)
+}
+
+// sourceIntact tells whether the source VolumeSnapshot and its content both exist.
+func (r *Reconciler) sourceIntact(ctx context.Context, s *scope) (bool, error) {
+	source, err := r.sourceSnapshot(ctx, s)
+	if err != nil || source == nil {
+		return false, err
+	}
+	content, err := r.sourceContent(ctx, r.sourceContentName(s, source))
+	return content != nil, err
+}
+
+// removeAlias removes the alias VolumeSnapshot and then its content, for which policy Retain or a lost VolumeSnapshot
+// leave nobody else.
+func (r *Reconciler) removeAlias(ctx context.Context, s *scope) (string, error) {
+	if s.alias != nil {
+		remaining := "volumesnapshot " + s.alias.Namespace + "/" + s.alias.Name
+		if isDeleting(s.alias) {
+			return remaining, nil
+		}
+		return remaining, r.delete(ctx, "volumesnapshot", s.alias)
+	}
+	if s.aliasContent == nil {
+		return "", nil
+	}
+	remaining := "volumesnapshotcontent " + s.aliasContent.Name
+	if isDeleting(s.aliasContent) {
+		return remaining, nil
+	}
+	if owns(s.aliasContent) && s.aliasContent.Annotations[expose.BeingDeletedAnnotation] == "" {
+		before := s.aliasContent.DeepCopy()
+		s.aliasContent.Annotations[expose.BeingDeletedAnnotation] = "yes"
+		if err := r.Client.Patch(ctx, s.aliasContent, client.MergeFrom(before)); err != nil {
+			return remaining, fmt.Errorf("marking volumesnapshotcontent %s as being deleted: %w", s.aliasContent.Name, err)
+		}
+	}
+	return remaining, r.delete(ctx, "volumesnapshotcontent", s.aliasContent)
+}
+
+// removeSource removes what is left of a source that no longer owns the storage snapshot.
+func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error) {
+	source, err := r.sourceSnapshot(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if source != nil && !r.isSourceOf(s, source) {
+		source = nil
+	}
+	if source != nil && isDeleting(source) {
+		return "volumesnapshot " + source.Namespace + "/" + source.Name, nil
+	}
+	content, err := r.sourceContent(ctx, r.sourceContentName(s, source))
+	switch {
+	case err != nil:
+		return "", err
+	case source == nil && content == nil:
+		return "", nil
+	case content != nil && owns(content):
+		// Only one may own the storage snapshot, and the alias does.
+		err = r.setPolicy(ctx, content, snapshotv1.VolumeSnapshotContentRetain)
+	}
+	if err != nil {
+		return "", err
+	}
+	remaining := "source volumesnapshotcontent"
+	if content != nil && source == nil && isDeleting(content) {
+		return remaining, nil
+	}
+	return remaining, r.deleteSource(ctx, s, source)
+}
+
+// removeOwningSource removes a source VolumeSnapshot that was never taken over, and the storage snapshot with it.
+func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, error) {
+	if s.du.Spec.CSISnapshot == nil || s.du.Spec.CSISnapshot.VolumeSnapshot == "" {
+		return "", nil
+	}
+	source, err := r.sourceSnapshot(ctx, s)
+	if err != nil || source == nil {
+		return "", err
+	}
+	remaining := "volumesnapshot " + source.Namespace + "/" + source.Name
+	if isDeleting(source) {
+		return remaining, nil
+	}
+	content, err := r.sourceContent(ctx, expose.BoundContent(source))
+	if err != nil {
+		return remaining, err
+	}
+	if content != nil && !owns(content) {
+		if err := r.setPolicy(ctx, content, snapshotv1.VolumeSnapshotContentDelete); err != nil {
+			return remaining, err
+		}
+	}
+	return remaining, r.delete(ctx, "source volumesnapshot", source)
+}

@@ -1,0 +1,53 @@
+package dataupload
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// awaitPrepared ends preparing when the backup pod runs, which it cannot before the backupPVC is bound and mounted.
+func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, error) {
+	switch {
+	case podEnded(s.pod):
+		s.endWithPod()
+		return outcome{}, nil
+	case s.pod.Status.Phase == corev1.PodRunning && s.pvc.Status.Phase == corev1.ClaimBound:
+		s.du.Status.Phase = prepared
+		s.du.Status.Node = s.pod.Spec.NodeName
+		s.du.Status.Message = ""
+		return outcome{}, nil
+	}
+	exposed := expose.Exposed{PVC: s.pvc, Pod: s.pod}
+	if name := s.pvc.Spec.StorageClassName; name != nil {
+		class, err := r.storageClass(ctx, *name)
+		if err != nil {
+			return outcome{}, err
+		}
+		exposed.StorageClassFound = class != nil
+		exposed.DelayedBinding = class != nil && delaysBinding(class)
+	}
+	var err error
+	if exposed.Warnings, err = r.warningsAbout(ctx, s.pvc, s.pod); err != nil {
+		return outcome{}, err
+	}
+	return wait(expose.Explain(exposed))
+}
+
+// warningsAbout lists the Warning Events about some objects, from the cache.
+func (r *Reconciler) warningsAbout(ctx context.Context, objects ...client.Object) ([]corev1.Event, error) {
+	var warnings []corev1.Event
+	for _, obj := range objects {
+		list := &corev1.EventList{}
+		err := r.Client.List(ctx, list, client.InNamespace(r.Namespace), client.MatchingFields{eventObjectIndex: string(obj.GetUID())})
+		if err != nil {
+			return nil, fmt.Errorf("listing events about %s: %w", obj.GetName(), err)
+		}
+		warnings = append(warnings, list.Items...)
+	}
+	return warnings, nil
+}

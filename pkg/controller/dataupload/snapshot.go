@@ -1,0 +1,105 @@
+package dataupload
+
+import (
+	"context"
+	"fmt"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// ensureSnapshot makes the storage snapshot available in the DataUpload's namespace through the alias VolumeSnapshot,
+// and then takes it over from the source, so that deleting the source's namespace cannot take it away.
+func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (outcome, error) {
+	if s.aliasContent == nil || s.alias == nil {
+		if err := r.makeAlias(ctx, s); err != nil {
+			return outcome{}, err
+		}
+	}
+	switch {
+	case isDeleting(s.aliasContent):
+		return outcome{}, waiting(beingDeleted, "volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
+	case isDeleting(s.alias):
+		return outcome{}, waiting(beingDeleted, "volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
+	case !expose.IsReady(s.alias):
+		return wait(expose.Snapshot(s.alias))
+	}
+	return outcome{}, r.takeOver(ctx, s)
+}
+
+// makeAlias creates what is missing of the alias pair, content first: a VolumeSnapshot without content would be an error
+// in the user's events.
+func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
+	source, err := r.sourceSnapshot(ctx, s)
+	if err != nil {
+		return err
+	}
+	if s.aliasContent == nil {
+		if source == nil {
+			return waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
+		}
+		if err := r.makeAliasContent(ctx, s, source); err != nil {
+			return err
+		}
+	}
+	if s.alias == nil {
+		annotations := map[string]string{}
+		if source != nil {
+			annotations = source.Annotations
+		}
+		s.alias, err = ensure(ctx, r, s, "volumesnapshot", expose.AliasSnapshot(s.du, s.aliasContent, annotations))
+	}
+	return err
+}
+
+func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
+	if !expose.IsReady(source) {
+		return &waitingError{reason: expose.Snapshot(source)}
+	}
+	content, err := r.sourceContent(ctx, expose.BoundContent(source))
+	if err != nil {
+		return err
+	}
+	if content == nil {
+		return waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
+			expose.BoundContent(source), source.Namespace, source.Name)
+	}
+	desired, err := expose.AliasContent(s.du, content)
+	if err != nil {
+		return waiting(expose.WaitingForVolumeSnapshot, "%v", err)
+	}
+	s.aliasContent, err = ensure(ctx, r, s, "volumesnapshotcontent", desired)
+	return err
+}
+
+// sourceSnapshot reads the VolumeSnapshot that the DataUpload names; nil if it is gone.
+func (r *Reconciler) sourceSnapshot(ctx context.Context, s *scope) (*snapshotv1.VolumeSnapshot, error) {
+	snapshot := &snapshotv1.VolumeSnapshot{}
+	key := client.ObjectKey{Namespace: s.du.Spec.SourceNamespace, Name: s.du.Spec.CSISnapshot.VolumeSnapshot}
+	if err := r.Client.Get(ctx, key, snapshot); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading volumesnapshot %s: %w", key, err)
+	}
+	return snapshot, nil
+}
+
+// sourceContent reads a VolumeSnapshotContent; nil if it is gone, or the name is not known.
+func (r *Reconciler) sourceContent(ctx context.Context, name string) (*snapshotv1.VolumeSnapshotContent, error) {
+	if name == "" {
+		return nil, nil
+	}
+	content := &snapshotv1.VolumeSnapshotContent{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: name}, content); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading volumesnapshotcontent %s: %w", name, err)
+	}
+	return content, nil
+}

@@ -1,0 +1,100 @@
+package expose_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// veleroDaemonSet is like the one of `velero install --use-node-agent`.
+func veleroDaemonSet(args ...string) *appsv1.DaemonSet {
+	hostPath := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/lib/kubelet/pods"}}
+	return &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "velero", Name: "node-agent"},
+		Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{
+				Labels:      map[string]string{"role": "node-agent", "azure.workload.identity/use": "true"},
+				Annotations: map[string]string{"iam.amazonaws.com/role": "backup", "other": "x"},
+			},
+			Spec: corev1.PodSpec{
+				ServiceAccountName: "velero",
+				Tolerations:        []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpExists}},
+				ImagePullSecrets:   []corev1.LocalObjectReference{{Name: "registry"}},
+				Volumes: []corev1.Volume{
+					{Name: "host-pods", VolumeSource: hostPath},
+					{Name: "host-plugins", VolumeSource: hostPath},
+					{Name: "scratch", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+					{Name: "cloud-credentials", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "cloud-credentials"}}},
+				},
+				Containers: []corev1.Container{{
+					Name: "node-agent", Image: "velero/velero:v1.18.3", Args: append([]string{"node-agent", "server", "--features="}, args...),
+					Env: []corev1.EnvVar{{Name: "AWS_SHARED_CREDENTIALS_FILE", Value: "/credentials/cloud"}},
+					VolumeMounts: []corev1.VolumeMount{
+						{Name: "host-pods", MountPath: "/host_pods"}, {Name: "host-plugins", MountPath: "/var/lib/kubelet/plugins"},
+						{Name: "scratch", MountPath: "/scratch"}, {Name: "cloud-credentials", MountPath: "/credentials"},
+					},
+				}},
+			},
+		}},
+	}
+}
+
+var _ = Describe("what a backup pod takes over from the agent's DaemonSet", func() {
+	It("is image, account, credentials and tolerations, but nothing of the node", func() {
+		template, err := expose.TemplateOf(veleroDaemonSet())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(template.Image).To(Equal("velero/velero:v1.18.3"))
+		Expect(template.ServiceAccountName).To(Equal("velero"))
+		Expect(template.ImagePullSecrets).To(ConsistOf(HaveField("Name", "registry")))
+		Expect(template.Tolerations).To(ConsistOf(HaveField("Key", "dedicated")))
+		Expect(template.Env).To(ConsistOf(HaveField("Name", "AWS_SHARED_CREDENTIALS_FILE")))
+		Expect(template.Volumes).To(ConsistOf(HaveField("Name", "scratch"), HaveField("Name", "cloud-credentials")))
+		Expect(template.VolumeMounts).To(ConsistOf(HaveField("Name", "scratch"), HaveField("Name", "cloud-credentials")))
+		Expect(template.Labels).To(Equal(map[string]string{"azure.workload.identity/use": "true"}))
+		Expect(template.Annotations).To(Equal(map[string]string{"iam.amazonaws.com/role": "backup"}))
+	})
+
+	It("leaves the DaemonSet as it was", func() {
+		daemonSet := veleroDaemonSet()
+		_, err := expose.TemplateOf(daemonSet)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(daemonSet).To(Equal(veleroDaemonSet()))
+	})
+
+	DescribeTable("are its logging flags", func(args, want []string) {
+		template, err := expose.TemplateOf(veleroDaemonSet(args...))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(template.LogArgs).To(Equal(want))
+	},
+		Entry("none", []string{"--node-agent-configmap=x"}, nil),
+		Entry("joined", []string{"--log-level=debug", "--log-format=json"}, []string{"--log-level=debug", "--log-format=json"}),
+		Entry("apart", []string{"--log-level", "debug", "--metrics-address=:1"}, []string{"--log-level", "debug"}),
+		Entry("last, without a value", []string{"--log-level"}, nil),
+		Entry("alike but other flags", []string{"--log-levels=debug"}, nil),
+	)
+
+	DescribeTable("is the agent's container", func(names []string, image string) {
+		daemonSet := veleroDaemonSet()
+		daemonSet.Spec.Template.Spec.Containers = nil
+		for _, name := range names {
+			daemonSet.Spec.Template.Spec.Containers = append(daemonSet.Spec.Template.Spec.Containers,
+				corev1.Container{Name: name, Image: "image-of-" + name})
+		}
+		template, err := expose.TemplateOf(daemonSet)
+		if image == "" {
+			Expect(err).To(MatchError(ContainSubstring("none is named node-agent")))
+			return
+		}
+		Expect(err).NotTo(HaveOccurred())
+		Expect(template.Image).To(Equal(image))
+	},
+		Entry("beside a sidecar", []string{"istio-proxy", "node-agent"}, "image-of-node-agent"),
+		Entry("alone under another name", []string{"velero"}, "image-of-velero"),
+		Entry("not to be told among others", []string{"a", "b"}, ""),
+		Entry("missing", nil, ""),
+	)
+})

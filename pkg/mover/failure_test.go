@@ -1,0 +1,162 @@
+package mover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/mover"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+var unreadable = &repository.EntryError{
+	Total:    1,
+	Failures: []repository.EntryFailure{{Path: "a/b", Reason: "permission denied"}},
+}
+
+const uploadFailure = "upload the volume of PersistentVolumeClaim shop/data: "
+
+var _ = Describe("A mover that fails", func() {
+	DescribeTable("says why the upload failed",
+		func(ctx context.Context, cause error, want string) {
+			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b.start()
+			b.uploading()
+			b.uploader.fail(cause)
+			message, err := b.ended()
+			Expect(err).To(MatchError(message))
+			Expect(message).To(Equal(uploadFailure + want))
+			Expect(result.IsCanceled(message)).To(BeFalse())
+			Expect(result.IsInterrupted(message)).To(BeFalse())
+			Expect(b.patches()).To(BeZero())
+			Expect(b.uploader.closes()).To(Equal(1))
+		},
+		Entry("a full store", errors.New("write blob: no space left on device"), "write blob: no space left on device"),
+		Entry("a file that cannot be read",
+			unreadable, unreadable.Error()),
+		Entry("a canceled upload that nobody canceled", repository.ErrCanceled, "canceled"),
+		Entry("a text that looks like a cancellation", errors.New("open data path is canceled"), "open data path is canceled."),
+		Entry("a text that looks like an interruption", errors.New("was interrupted by SIGTERM"), "was interrupted by SIGTERM."),
+		Entry("a signed URL", errors.New(`Put "https://s3.example/b/k?X-Amz-Credential=AK&X-Amz-Signature=1f": EOF`),
+			`Put "https://s3.example/b/k?...": EOF`),
+		Entry("a URL with a password", errors.New("dial s3://user:pass@s3.example/b: refused"),
+			"dial s3://...@s3.example/b: refused"),
+		Entry("bytes that are no text", errors.New("open a\xff\xfeb: denied"), "open a?b: denied"),
+	)
+
+	It("keeps the start and the end of a long message", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.start()
+		b.uploading()
+		b.uploader.fail(errors.New(strings.Repeat("\u20ac", 5000) + " the end"))
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(len(message)).To(And(BeNumerically("<=", result.MaxLength), BeNumerically(">", result.MaxLength-10)))
+		Expect(utf8.ValidString(message)).To(BeTrue())
+		Expect(message).To(HavePrefix(uploadFailure))
+		Expect(message).To(ContainSubstring(" bytes in all) ..."))
+		Expect(message).To(HaveSuffix(" the end"))
+	})
+
+	It("gives a reason where there is none", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) { return nil, errors.New("") }
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(ContainSubstring("open the repository of namespace shop in backup storage location default"))
+	})
+
+	It("does not write into a read-only location", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		location := &velerov1.BackupStorageLocation{}
+		location.Namespace, location.Name = b.namespace, locationName
+		Expect(k8s.Patch(ctx, location, mergePatch(`{"spec":{"accessMode":"ReadOnly"}}`))).To(Succeed())
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(Equal("backup storage location default is read-only"))
+		Expect(b.uploader.begun).NotTo(Receive())
+	})
+
+	It("names a location that does not exist", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.patch(ctx, `{"spec":{"backupStorageLocation":"elsewhere"}}`)
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(ContainSubstring("elsewhere"))
+		Expect(message).To(ContainSubstring("not found"))
+	})
+
+	It("says that the repository did not open", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) {
+			return nil, fmt.Errorf("connect: %w", repository.ErrWrongPassword)
+		}
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(Equal("open the repository of namespace shop in backup storage location default: " +
+			"connect: wrong repository password"))
+	})
+
+	It("gives up on a repository that does not answer, but not on a slow upload", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Open = func(ctx context.Context, _ repository.Access) (mover.Uploader, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		b.start()
+		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.clock.Step(time.Minute)
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(Equal("backup storage location default and its repository did not open within 1m0s"))
+
+		slow := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		slow.start()
+		slow.uploading()
+		slow.clock.Step(time.Hour)
+		slow.uploader.succeed()
+		_, err = slow.ended()
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("fails if nobody could read its result", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.TerminationMessagePath = filepath.Join(GinkgoT().TempDir(), "missing", "file")
+		b.start()
+		b.uploading()
+		b.uploader.succeed()
+		var err error
+		Eventually(b.done).WithTimeout(patience).Should(Receive(&err))
+		Expect(err).To(MatchError(os.ErrNotExist))
+	})
+})
+
+// lateUploader has saved its snapshot by the time it hears of the cancellation.
+type lateUploader struct {
+	*fakeUploader
+}
+
+func (u *lateUploader) open(context.Context, repository.Access) (mover.Uploader, error) {
+	return u, nil
+}
+
+func (u *lateUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
+	u.begun <- request
+	<-ctx.Done()
+	return repository.UploadResult{SnapshotID: snapshotID, TotalBytes: 100}, nil
+}

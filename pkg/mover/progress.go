@@ -1,0 +1,126 @@
+package mover
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// progressInterval is the shortest time between two progress reports.
+const progressInterval = 10 * time.Second
+
+// reporter writes progress into the status of the DataUpload. It does so beside the upload, which never waits for it.
+type reporter struct {
+	client client.Client
+	du     *v2alpha1.DataUpload
+	clock  clock.Clock
+	log    logrus.FieldLogger
+
+	changed  chan struct{}
+	mutex    sync.Mutex
+	latest   repository.Progress
+	reported repository.Progress
+}
+
+func newReporter(o Options, du *v2alpha1.DataUpload) *reporter {
+	before := repository.Progress{
+		TotalBytes: du.Status.Progress.TotalBytes,
+		BytesDone:  du.Status.Progress.BytesDone,
+	}
+	return &reporter{
+		client: o.Client, du: du, clock: o.Clock, log: o.Log,
+		changed: make(chan struct{}, 1),
+		latest:  before, reported: before,
+	}
+}
+
+// observe takes note of how far the upload has come. It returns at once.
+func (r *reporter) observe(progress repository.Progress) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.latest = progress
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run reports what is observed, until ctx ends.
+func (r *reporter) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.changed:
+		}
+		if !r.report(ctx) {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.clock.After(progressInterval):
+		}
+	}
+}
+
+// finish reports that all is done, unless ctx has ended: a canceled DataUpload is left alone. It must not be called while
+// run is running.
+func (r *reporter) finish(ctx context.Context, totalBytes int64) {
+	r.observe(repository.Progress{TotalBytes: totalBytes, BytesDone: totalBytes})
+	r.report(ctx)
+}
+
+// report writes the latest progress if it differs from what was written last, and returns whether it tried. A failure
+// is no more than a warning: the upload matters, and the next report carries the same news.
+func (r *reporter) report(ctx context.Context) bool {
+	r.mutex.Lock()
+	latest, reported := r.latest, r.reported
+	r.mutex.Unlock()
+	if latest == reported {
+		return false
+	}
+	log := r.log.WithFields(logrus.Fields{"totalBytes": latest.TotalBytes, "bytesDone": latest.BytesDone})
+	if err := r.patch(ctx, latest); err != nil {
+		if ctx.Err() == nil {
+			log.WithError(err).Warn("Cannot report progress")
+		}
+		return true
+	}
+	log.Info("Progress")
+	r.mutex.Lock()
+	r.reported = latest
+	r.mutex.Unlock()
+	return true
+}
+
+func (r *reporter) patch(ctx context.Context, progress repository.Progress) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	// The UID keeps the patch off another DataUpload of the same name.
+	body, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": r.du.UID},
+		"status": map[string]any{
+			"progress": map[string]int64{"totalBytes": progress.TotalBytes, "bytesDone": progress.BytesDone},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("marshal progress: %w", err)
+	}
+	target := &v2alpha1.DataUpload{}
+	target.Namespace, target.Name = r.du.Namespace, r.du.Name
+	if err := r.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body)); err != nil {
+		return fmt.Errorf("patch progress of DataUpload %s/%s: %w", r.du.Namespace, r.du.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package mover_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/location"
+	"github.com/node-agent/node-agent/pkg/mover"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+var _ = Describe("A mover with a real repository", func() {
+	// access resolves the location as an agent would.
+	access := func(ctx context.Context, b *bench) repository.Access {
+		GinkgoHelper()
+		a, err := location.Resolve(ctx, k8s, b.namespace, locationName, "shop", GinkgoT().TempDir(), b.options.Log)
+		Expect(err).NotTo(HaveOccurred())
+		return a
+	}
+
+	It("moves the data", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
+		volume := GinkgoT().TempDir()
+		content := []byte("the data of the shop")
+		Expect(os.Mkdir(filepath.Join(volume, "orders"), 0o750)).To(Succeed())
+		Expect(os.WriteFile(filepath.Join(volume, "orders", "1"), content, 0o600)).To(Succeed())
+
+		b.options.VolumePath = volume
+		b.options.Open = mover.OpenRepository
+		b.start()
+		message, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		moved, err := result.Parse(message)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(moved.Source).To(Equal(result.Source{ByPath: volume, VolumeMode: "Filesystem"}))
+		Expect(moved.TotalBytes).To(BeEquivalentTo(len(content)))
+		Expect(b.progress(ctx)).To(Equal(v2alpha1.DataMoveOperationProgress{
+			TotalBytes: int64(len(content)), BytesDone: int64(len(content)),
+		}))
+		calls, watches := b.transport.counted()
+		Expect(len(calls)).To(BeNumerically("<=", 15))
+		Expect(watches).To(BeNumerically("<=", 1))
+
+		By("restoring it")
+		opened, err := repository.Open(ctx, access(ctx, b))
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(opened.Close)
+		target := GinkgoT().TempDir()
+		Expect(opened.Restore(ctx, moved.SnapshotID, target)).To(Succeed())
+		Expect(os.ReadFile(filepath.Join(target, "orders", "1"))).To(Equal(content))
+	})
+
+	It("says that nobody has made the repository", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.VolumePath = GinkgoT().TempDir()
+		b.options.Open = mover.OpenRepository
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(HavePrefix("open the repository of namespace shop in backup storage location default: "))
+		Expect(message).To(ContainSubstring(repository.ErrNotInitialized.Error()))
+	})
+})

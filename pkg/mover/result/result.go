@@ -1,0 +1,93 @@
+// Package result is what the data mover of a backup pod leaves behind for the controller: the texts of its termination
+// message. A successful one has the form that stock Velero writes and reads, so that pods and agents may be mixed.
+package result
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	// CanceledSuffix ends the termination message of a mover that stopped because its DataUpload asked for it. Stock
+	// Velero's agent looks for the same suffix.
+	CanceledSuffix = "data path is canceled"
+
+	// InterruptedSuffix ends the termination message of a mover that was told to stop by its node, as for an eviction.
+	// Nothing is wrong with the data, another pod may try again.
+	InterruptedSuffix = "interrupted by SIGTERM"
+
+	// MaxLength is how many bytes of a termination message Kubernetes keeps.
+	MaxLength = 4096
+)
+
+// maxQuoted limits how much of an unexpected message is repeated in an error.
+const maxQuoted = 200
+
+// Source is the volume that was read.
+type Source struct {
+	// ByPath is where the backup pod saw the volume.
+	ByPath string `json:"byPath"`
+	// VolumeMode is Filesystem or Block.
+	VolumeMode string `json:"volumeMode"`
+}
+
+// Result is the outcome of a successful upload.
+type Result struct {
+	// SnapshotID is the ID of the snapshot in the repository.
+	SnapshotID string `json:"snapshotID"`
+	// EmptySnapshot tells that the volume held nothing.
+	EmptySnapshot bool `json:"emptySnapshot"`
+	// Source is the volume that was read.
+	Source Source `json:"source"`
+	// TotalBytes is how many bytes a restore brings back.
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+	// IncrementalBytes is how many bytes were new or changed since the parent snapshot.
+	IncrementalBytes int64 `json:"incrementalBytes,omitempty"`
+}
+
+// String returns the termination message.
+func (r Result) String() string {
+	message, err := json.Marshal(r)
+	if err != nil {
+		// Strings, a bool and integers can always be marshalled.
+		panic(fmt.Sprintf("marshal result: %v", err))
+	}
+	return string(message)
+}
+
+// Parse reads the termination message of a mover that exited with 0. A message without a snapshot ID is an error: a
+// DataUpload that nobody can restore must not be called Completed.
+func Parse(message string) (Result, error) {
+	message = strings.TrimSpace(message)
+	if message == "" {
+		return Result{}, errors.New("termination message of the data mover is empty")
+	}
+	var r Result
+	if err := json.Unmarshal([]byte(message), &r); err != nil {
+		return Result{}, fmt.Errorf("parse termination message %q of the data mover: %w", shorten(message), err)
+	}
+	if r.SnapshotID == "" {
+		return Result{}, fmt.Errorf("termination message %q of the data mover has no snapshotID", shorten(message))
+	}
+	return r, nil
+}
+
+// IsCanceled tells whether a mover that left this message was canceled.
+func IsCanceled(message string) bool {
+	return strings.HasSuffix(strings.TrimSpace(message), CanceledSuffix)
+}
+
+// IsInterrupted tells whether a mover that left this message was stopped by its node before it was done.
+func IsInterrupted(message string) bool {
+	return strings.HasSuffix(strings.TrimSpace(message), InterruptedSuffix)
+}
+
+// shorten cuts a message that is repeated in an error.
+func shorten(message string) string {
+	if len(message) <= maxQuoted {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxQuoted], "") + "..."
+}

@@ -1,0 +1,166 @@
+package repository
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/blob"
+	"github.com/kopia/kopia/repo/content"
+)
+
+// openTimeout bounds opening a repository: a store that does not answer must not hold a mover for hours.
+const openTimeout = 2 * time.Minute
+
+// Limits of the caches, which Velero has too: 5000 MB, of which metadata gets a fifth.
+const (
+	cacheLimit         = 5000 << 20
+	metadataCacheLimit = cacheLimit / 5
+	contentCacheLimit  = cacheLimit - metadataCacheLimit
+
+	// cacheSoftPercent of a limit is what Kopia sweeps down to.
+	cacheSoftPercent = 80
+
+	listCacheSeconds = 30
+)
+
+const stateDirMode = 0o700
+
+// storageType is the type of the store in Kopia's configuration file. Kopia insists on opening the store itself, from
+// that file. This type takes an open one from the context, so that no secret is ever written to disk.
+const storageType = "node-agent"
+
+type storageKey struct{}
+
+func init() {
+	blob.AddSupportedStorage(storageType, struct{}{}, func(ctx context.Context, _ *struct{}, _ bool) (blob.Storage, error) {
+		storage, ok := ctx.Value(storageKey{}).(blob.Storage)
+		if !ok {
+			return nil, errors.New("the context holds no open store")
+		}
+		return storage, nil
+	})
+}
+
+// connection is an open store.
+type connection struct {
+	storage *monitoredStorage
+
+	// end ends the context that the store, and all that is built on it, live in.
+	end context.CancelFunc
+}
+
+// connect opens the store of a location, and goes on to use it, in a limited time. What was opened outlives ctx: the
+// context that use is called with lives until the connection ends.
+func connect(
+	ctx context.Context, access Access, create bool, use func(context.Context, *connection) error,
+) (*connection, error) {
+	if err := access.validate(); err != nil {
+		return nil, err
+	}
+	life, end := context.WithCancel(withLog(context.WithoutCancel(ctx), access.log()))
+	timer := time.AfterFunc(openTimeout, end)
+	defer timer.Stop()
+	release := context.AfterFunc(ctx, end)
+	defer release()
+
+	result := &connection{end: end}
+	storage, err := openStorage(life, access, create)
+	if err == nil {
+		result.storage = storage
+		err = use(life, result)
+	}
+	if err == nil {
+		return result, nil
+	}
+	// What the store says when it was interrupted is less telling than who interrupted it.
+	switch {
+	case ctx.Err() != nil:
+		err = fmt.Errorf("%w: %w", ErrCanceled, err)
+	case life.Err() != nil:
+		err = fmt.Errorf("no answer in %s: %w: %w", openTimeout, context.DeadlineExceeded, err)
+	}
+	result.end()
+	return nil, fmt.Errorf("backup storage location %q: %w", access.Location.Name, explain(err))
+}
+
+// openKopia opens the repository in the store.
+func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectRepository, error) {
+	file, err := writeConfig(access.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	log := access.log()
+	opened, err := repo.Open(context.WithValue(ctx, storageKey{}, c.storage), file, access.Password, &repo.Options{
+		// Logs in the repository cost requests and serve nobody: what they hold is in our own log.
+		DisableRepositoryLog: true,
+		DoNotWaitForUpgrade:  true,
+		// Kopia's default ends the process.
+		OnFatalError: func(err error) { log.WithError(err).Error("the repository can no longer be used") },
+	})
+	switch {
+	case errors.Is(err, repo.ErrInvalidPassword):
+		return nil, ErrWrongPassword
+	case errors.Is(err, blob.ErrBlobNotFound):
+		return nil, c.notInitialized(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("open repository: %w", err)
+	}
+	direct, ok := opened.(repo.DirectRepository)
+	if !ok {
+		return nil, errors.Join(errors.New("open repository: it is not in a store of its own"), opened.Close(ctx))
+	}
+	return direct, nil
+}
+
+// notInitialized tells a store without a repository from a bucket that does not exist: Kopia reports both alike.
+func (c *connection) notInitialized(ctx context.Context) error {
+	err := c.storage.ListBlobs(ctx, formatBlobID, func(blob.Metadata) error { return nil })
+	if err != nil {
+		return fmt.Errorf("look for the repository: %w", err)
+	}
+	return ErrNotInitialized
+}
+
+// writeConfig writes the configuration file from which Kopia opens a repository.
+func writeConfig(stateDir string) (string, error) {
+	stateDir, err := filepath.Abs(stateDir)
+	if err != nil {
+		return "", fmt.Errorf("state directory: %w", err)
+	}
+	if err := os.MkdirAll(stateDir, stateDirMode); err != nil {
+		return "", fmt.Errorf("create state directory: %w", err)
+	}
+	// The directory may have been made by someone else, with another mode.
+	if err := os.Chmod(stateDir, stateDirMode); err != nil {
+		return "", fmt.Errorf("protect state directory: %w", err)
+	}
+	config, err := json.Marshal(repo.LocalConfig{
+		Storage: &blob.ConnectionInfo{Type: storageType, Config: struct{}{}},
+		Caching: &content.CachingOptions{
+			CacheDirectory:              filepath.Join(stateDir, "cache"),
+			ContentCacheSizeBytes:       contentCacheLimit / 100 * cacheSoftPercent,
+			ContentCacheSizeLimitBytes:  contentCacheLimit,
+			MetadataCacheSizeBytes:      metadataCacheLimit / 100 * cacheSoftPercent,
+			MetadataCacheSizeLimitBytes: metadataCacheLimit,
+			MaxListCacheDuration:        listCacheSeconds,
+		},
+		ClientOptions: repo.ClientOptions{
+			Hostname: clientHost, Username: clientUser, Description: "node-agent",
+			FormatBlobCacheDuration: -1, // read the format from the store when opening, not a copy of an earlier time
+		},
+	})
+	if err != nil {
+		return "", fmt.Errorf("encode the configuration of kopia: %w", err)
+	}
+	file := filepath.Join(stateDir, "kopia.config")
+	if err := os.WriteFile(file, config, filesystemFileMode); err != nil {
+		return "", fmt.Errorf("write the configuration of kopia: %w", err)
+	}
+	return file, nil
+}

@@ -1,0 +1,169 @@
+package repository_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// beSafe says that an error is one line without anything secret.
+func beSafe() OmegaMatcher {
+	return MatchError(And(
+		Not(ContainSubstring(secretKey)), Not(ContainSubstring(password)), Not(ContainSubstring("\n")), Not(BeEmpty())))
+}
+
+var _ = Describe("A repository that cannot be used", func() {
+	DescribeTable("is told apart", func(ctx context.Context, kind string) {
+		store := newStore(kind)
+		access := store.access(namespace)
+		_, err := repository.Open(ctx, access)
+		Expect(err).To(And(MatchError(repository.ErrNotInitialized), beSafe()))
+		Expect(err).To(MatchError(ContainSubstring(`open the repository of namespace "shop": backup storage location "default": `)))
+
+		Expect(repository.Initialize(ctx, access)).To(Succeed())
+		access.Password = "wrong"
+		_, err = repository.Open(ctx, access)
+		Expect(err).To(And(MatchError(repository.ErrWrongPassword), beSafe()))
+		Expect(repository.Initialize(ctx, access)).To(And(MatchError(repository.ErrWrongPassword), beSafe()))
+
+		By("and so is one that is gone, although there is a cache of it")
+		access.Password = password
+		store.remove(namespace, "kopia.repository")
+		_, err = repository.Open(ctx, access)
+		Expect(err).To(MatchError(repository.ErrNotInitialized))
+	}, Entry(nil, "a directory"), Entry(nil, "S3 over HTTP"))
+
+	DescribeTable("says why", func(ctx context.Context, prepare func(*repository.Access), text string) {
+		access := newS3Store().access(namespace)
+		prepare(&access)
+		_, err := repository.Open(ctx, access)
+		Expect(err).To(And(MatchError(ContainSubstring(text)), beSafe()))
+		Expect(err).NotTo(MatchError(repository.ErrNotInitialized))
+		Expect(repository.Initialize(ctx, access)).To(And(MatchError(ContainSubstring(text)), beSafe()))
+	},
+		Entry("no location", func(a *repository.Access) { a.Location = nil }, "needs a backup storage location"),
+		Entry("no namespace", func(a *repository.Access) { a.VolumeNamespace = "" }, "needs a volume namespace"),
+		Entry("no password", func(a *repository.Access) { a.Password = "" }, "needs a password"),
+		Entry("no state directory", func(a *repository.Access) { a.StateDir = "" }, "needs a directory for its state"),
+		Entry("no such bucket", func(a *repository.Access) { a.Location.Spec.ObjectStorage.Bucket = "nobody" },
+			"the bucket does not exist"),
+		Entry("unknown provider", func(a *repository.Access) {
+			a.Location.Spec.Provider, a.Location.Spec.Config = "tape.example.com/lto", nil
+		}, `storage provider "tape.example.com/lto" is not known (known: velero.io/aws, velero.io/azure, velero.io/fs, velero.io/gcp`),
+		Entry("credentials file is missing", func(a *repository.Access) { a.CredentialsFile = "/does/not/exist" },
+			"credentials file: stat /does/not/exist: no such file or directory"),
+		Entry("directory that is not mounted", func(a *repository.Access) {
+			a.Location.Spec.Provider, a.Location.Spec.Config = "velero.io/fs", map[string]string{"fspath": "/does/not/exist"}
+		}, "directory /does/not/exist of the location is not available here"),
+		Entry("directory without a path", func(a *repository.Access) {
+			a.Location.Spec.Provider, a.Location.Spec.Config = "velero.io/fs", nil
+		}, "config.fspath must be an absolute path"),
+		Entry("directory that is a file", func(a *repository.Access) {
+			a.Location.Spec.Provider, a.Location.Spec.Config = "velero.io/fs", map[string]string{"fspath": a.CredentialsFile}
+		}, "config.fspath must be a directory"),
+	)
+
+	DescribeTable("says what the store answers", func(ctx context.Context, status int, code, text string) {
+		store := newS3Store()
+		store.intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+			return answerS3(w, status, code, "Sorry.")
+		})
+		_, err := repository.Open(ctx, store.access(namespace))
+		Expect(err).To(And(MatchError(ContainSubstring(text)), MatchError(ContainSubstring("Sorry.")), beSafe()))
+	},
+		Entry(nil, http.StatusForbidden, "InvalidAccessKeyId", "the store refuses the credentials"),
+		Entry(nil, http.StatusForbidden, "SignatureDoesNotMatch", "the store refuses the credentials"),
+		Entry(nil, http.StatusForbidden, "AccessDenied", "the store refuses access"),
+	)
+
+	It("does not wait for a store that is not there", func(ctx context.Context) {
+		store := newS3Store()
+		access := store.access(namespace)
+		store.server.Close()
+		started := time.Now()
+		_, err := repository.Open(ctx, access)
+		Expect(err).To(And(MatchError(ContainSubstring("the store cannot be reached")), beSafe()))
+		Expect(err).To(MatchError(ContainSubstring("connection refused")))
+		Expect(time.Since(started)).To(BeNumerically("<", time.Minute))
+	})
+
+	It("stops opening when it is told to", func(ctx context.Context) {
+		canceled, cancel := context.WithCancel(ctx)
+		store := newS3Store()
+		store.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+			cancel()
+			<-r.Context().Done()
+			return true
+		})
+		_, err := repository.Open(canceled, store.access(namespace))
+		Expect(err).To(And(MatchError(repository.ErrCanceled), beSafe()))
+	})
+
+	It("reports a store that takes no more data, and keeps nothing", func(ctx context.Context) {
+		volume := GinkgoT().TempDir()
+		put(volume, "file", randomBytes(1, 1<<20), 0o644)
+		results := make(chan error)
+		upload := func(status int, code string) {
+			defer GinkgoRecover()
+			store := newS3Store()
+			access := store.access(namespace)
+			repo := open(ctx, access)
+			store.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Method == http.MethodPut && answerS3(w, status, code, "Sorry.")
+			})
+			_, err := repo.Upload(ctx, request(volume))
+			store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+			snapshots, listErr := repo.Snapshots(ctx, namespace, pvc)
+			if len(snapshots) > 0 {
+				listErr = errors.Join(listErr, errors.New("there is a snapshot"))
+			}
+			results <- cmp.Or(listErr, err)
+		}
+		// Kopia tries for some seconds: both at once.
+		go upload(http.StatusInsufficientStorage, "XMinioStorageFull")
+		go upload(http.StatusForbidden, "AccessDenied")
+		Expect([]error{<-results, <-results}).To(ConsistOf(
+			And(beSafe(), MatchError(ContainSubstring("write to the repository: the store is full"))),
+			And(beSafe(), MatchError(ContainSubstring("write to the repository: the store refuses access"))),
+		))
+	})
+})
+
+var _ = Describe("The state directory", func() {
+	It("is for this user only and holds no secret", func(ctx context.Context) {
+		access := newS3Store().access(namespace)
+		Expect(os.MkdirAll(access.StateDir, 0o755)).To(Succeed())
+		repo := open(ctx, access)
+		_, err := repo.Upload(ctx, request(GinkgoT().TempDir()))
+		Expect(err).NotTo(HaveOccurred())
+
+		info, err := os.Stat(access.StateDir)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o700)))
+		var files int
+		Expect(filepath.Walk(access.StateDir, func(path string, info os.FileInfo, err error) error {
+			if err != nil || info.IsDir() {
+				return err
+			}
+			files++
+			content, err := os.ReadFile(path)
+			Expect(strings.Contains(string(content), secretKey)).To(BeFalse(), path)
+			Expect(strings.Contains(string(content), password)).To(BeFalse(), path)
+			return err
+		})).To(Succeed())
+		Expect(files).To(BeNumerically(">", 1))
+		info, err = os.Stat(filepath.Join(access.StateDir, "kopia.config"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)))
+	})
+})

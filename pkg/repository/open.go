@@ -1,0 +1,45 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kopia/kopia/repo"
+	"github.com/sirupsen/logrus"
+)
+
+// Repository is an open repository. It must be closed. It does one thing at a time: two uploads at once need two.
+type Repository struct {
+	access     Access
+	connection *connection
+	kopia      repo.DirectRepository
+	log        logrus.FieldLogger
+}
+
+// Open connects to the repository, for at most 2 minutes. Errors include ErrNotInitialized and ErrWrongPassword.
+func Open(ctx context.Context, access Access) (*Repository, error) {
+	result := &Repository{access: access, log: access.log()}
+	connection, err := connect(ctx, access, false, func(ctx context.Context, c *connection) (err error) {
+		result.kopia, err = c.openKopia(ctx, access)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the repository of namespace %q: %w", access.VolumeNamespace, err)
+	}
+	result.connection = connection
+	return result, nil
+}
+
+// Close releases the connection. Nothing is lost without it: an upload is complete when Upload returns.
+func (r *Repository) Close(ctx context.Context) error {
+	defer r.connection.end()
+	if err := r.kopia.Close(r.context(ctx)); err != nil {
+		return fmt.Errorf("close repository: %w", explain(err))
+	}
+	return nil
+}
+
+// context makes Kopia log to the repository's logger.
+func (r *Repository) context(ctx context.Context) context.Context {
+	return withLog(ctx, r.log)
+}

@@ -1,0 +1,106 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/manifest"
+	"github.com/kopia/kopia/snapshot"
+)
+
+// Snapshot is one complete snapshot of a volume.
+type Snapshot struct {
+	// ID is the ID of Kopia's snapshot manifest.
+	ID string
+
+	// StartTime and EndTime say when it was taken.
+	StartTime, EndTime time.Time
+
+	// TotalBytes is the size of the data when restored.
+	TotalBytes int64
+}
+
+// Snapshots lists the complete snapshots of a volume, oldest first.
+func (r *Repository) Snapshots(ctx context.Context, sourceNamespace, sourcePVC string) ([]Snapshot, error) {
+	ctx = r.context(ctx)
+	if err := r.kopia.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", explain(err))
+	}
+	manifests, err := listManifests(ctx, r.kopia, sourceOf(sourceNamespace, sourcePVC))
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", explain(err))
+	}
+	var result []Snapshot
+	for _, manifest := range manifests {
+		if manifest.IncompleteReason == "" {
+			result = append(result, Snapshot{
+				ID:         string(manifest.ID),
+				StartTime:  manifest.StartTime.ToTime(),
+				EndTime:    manifest.EndTime.ToTime(),
+				TotalBytes: dataSize(manifest),
+			})
+		}
+	}
+	return result, nil
+}
+
+// listManifests lists what data movement has uploaded of a volume, oldest first, incomplete ones included.
+func listManifests(ctx context.Context, rep repo.Repository, source snapshot.SourceInfo) ([]*snapshot.Manifest, error) {
+	ids, err := snapshot.ListSnapshotManifests(ctx, rep, &source, moverTags())
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := snapshot.LoadSnapshots(ctx, rep, ids)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.SortByTime(manifests, false), nil
+}
+
+// previousManifests are the latest complete snapshot and, after it, the checkpoints of uploads that were interrupted.
+// Kopia takes from them what has not changed.
+func previousManifests(ctx context.Context, rep repo.Repository, source snapshot.SourceInfo) ([]*snapshot.Manifest, error) {
+	manifests, err := listManifests(ctx, rep, source)
+	if err != nil {
+		return nil, fmt.Errorf("list earlier snapshots: %w", err)
+	}
+	for i, manifest := range slices.Backward(manifests) {
+		if manifest.IncompleteReason == "" {
+			return manifests[i:], nil
+		}
+	}
+	return manifests, nil
+}
+
+// loadManifest reads one snapshot.
+func loadManifest(ctx context.Context, rep repo.Repository, id string) (*snapshot.Manifest, error) {
+	result, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(id))
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot %s: %w", id, err)
+	}
+	if result.RootEntry == nil {
+		return nil, fmt.Errorf("read snapshot %s: it has no content", id)
+	}
+	return result, nil
+}
+
+// dataSize is the size of all regular files. The statistics of the uploader also count symbolic links, but only those
+// that it found unchanged.
+func dataSize(manifest *snapshot.Manifest) int64 {
+	if manifest.RootEntry == nil || manifest.RootEntry.DirSummary == nil {
+		return manifest.Stats.TotalFileSize
+	}
+	return manifest.RootEntry.DirSummary.TotalFileSize
+}
+
+// completed makes of an uploader's manifest the snapshot that Velero expects.
+func completed(manifest *snapshot.Manifest, tags map[string]string) *snapshot.Manifest {
+	manifest.Description = snapshotDescription
+	manifest.Tags = maps.Clone(tags)
+	manifest.Pins = []string{snapshotPin}
+	return manifest
+}

@@ -1,0 +1,39 @@
+package repository_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(unprivilegedVolume) != "" {
+		os.Exit(uploadUnprivileged())
+	}
+	useMemory()
+	minio.MaxRetry = 2 // of 10, each after up to a second
+	os.Exit(m.Run())
+}
+
+// useMemory moves temporary files into memory if there is enough: a restore flushes its file system, which on a busy
+// disk waits for the writes of everybody else.
+func useMemory() {
+	const memory, enough = "/dev/shm", 1 << 30
+	var stat unix.Statfs_t
+	if unix.Statfs(memory, &stat) == nil && stat.Bavail*uint64(stat.Bsize) >= enough && unix.Access(memory, unix.W_OK|unix.X_OK) == nil {
+		_ = os.Setenv("TMPDIR", memory)
+	}
+}
+
+// suiteDir is a directory for all specs.
+var suiteDir string
+
+func TestRepository(t *testing.T) {
+	suiteDir = t.TempDir()
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "repository")
+}

@@ -1,0 +1,290 @@
+package repository_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// request asks for an upload of the test volume.
+func request(path string) repository.UploadRequest {
+	return repository.UploadRequest{SourceNamespace: namespace, SourcePVC: pvc, Path: path, AsyncOperationID: "du-1.2"}
+}
+
+// restored restores a snapshot and describes it.
+func restored(ctx context.Context, repo *repository.Repository, id string) map[string]string {
+	GinkgoHelper()
+	target := GinkgoT().TempDir()
+	Expect(repo.Restore(ctx, id, target)).To(Succeed())
+	return describe(target)
+}
+
+// makeVolume makes a volume with all that a file system may hold.
+func makeVolume() string {
+	GinkgoHelper()
+	dir := GinkgoT().TempDir()
+	put(dir, "plain", []byte("hello"), 0o644)
+	put(dir, "empty", nil, 0o640)
+	put(dir, "large", randomBytes(1, 9<<20), 0o600)
+	put(dir, "scripts/run", []byte("#!/bin/sh\n"), 0o755)
+	put(dir, "scripts/setuid", []byte("x"), 0o755|os.ModeSetuid)
+	put(dir, "read-only/file", []byte("y"), 0o444)
+	put(dir, "odd/with space", []byte("1"), 0o644)
+	put(dir, "odd/new\nline", []byte("2"), 0o644)
+	put(dir, "odd/\u00e4\u6f22\U0001f600", []byte("3"), 0o644)
+	put(dir, "odd/quote\"back\\slash*?", []byte("4"), 0o644)
+	put(dir, "odd/"+strings.Repeat("n", 255), []byte("5"), 0o644)
+	put(dir, "odd/.hidden", []byte("6"), 0o644)
+	put(dir, "lost+found/#12", []byte("7"), 0o600)
+	// None of these may make Kopia leave something out.
+	put(dir, "ignored/.kopiaignore", []byte("*\n"), 0o644)
+	put(dir, "ignored/data", []byte("8"), 0o644)
+	put(dir, "cache/CACHEDIR.TAG", []byte("Signature: 8a477f597d28d172789f06886806bc55"), 0o644)
+	put(dir, "cache/data", []byte("9"), 0o644)
+
+	sparse, err := os.Create(filepath.Join(dir, "sparse"))
+	Expect(err).NotTo(HaveOccurred())
+	_, err = sparse.WriteAt([]byte("end"), 32<<20)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(sparse.Close()).To(Succeed())
+
+	Expect(os.MkdirAll(filepath.Join(dir, "directory/without/files"), 0o700)).To(Succeed())
+	link(dir, "link", "plain")
+	link(dir, "dangling", "/does/not/exist")
+	link(dir, "odd/link-to-directory", "../scripts")
+	if os.Geteuid() == 0 {
+		Expect(os.Lchown(filepath.Join(dir, "plain"), 1001, 1002)).To(Succeed())
+		Expect(os.Lchown(filepath.Join(dir, "link"), 1003, 1004)).To(Succeed())
+		Expect(os.Lchown(filepath.Join(dir, "directory"), 1005, 1006)).To(Succeed())
+	}
+	Expect(os.Chmod(filepath.Join(dir, "directory/without"), 0o750|os.ModeSticky)).To(Succeed())
+	Expect(os.Chtimes(filepath.Join(dir, "directory"), anyTime, anyTime)).To(Succeed())
+	Expect(os.Chtimes(dir, anyTime, anyTime)).To(Succeed())
+	return dir
+}
+
+var _ = Describe("Upload", func() {
+	kinds := []TableEntry{Entry(nil, "a directory"), Entry(nil, "S3 over HTTP")}
+
+	DescribeTable("keeps all of a volume", func(ctx context.Context, kind string) {
+		store := newStore(kind)
+		repo := open(ctx, store.access(namespace))
+		volume := makeVolume()
+
+		var last repository.Progress
+		uploading := request(volume)
+		uploading.ProgressInterval = time.Millisecond
+		uploading.Progress = func(progress repository.Progress) {
+			Expect(progress.BytesDone).To(BeNumerically(">=", last.BytesDone))
+			last = progress
+		}
+		result, err := repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.Empty).To(BeFalse())
+		Expect(result.TotalBytes).To(BeNumerically(">", 41<<20))
+		Expect(result.IncrementalBytes).To(Equal(result.TotalBytes))
+		Expect(last).To(Equal(repository.Progress{TotalBytes: result.TotalBytes, BytesDone: result.TotalBytes}))
+
+		target := GinkgoT().TempDir()
+		Expect(repo.Restore(ctx, result.SnapshotID, target)).To(Succeed())
+		expectSame(describe(target), describe(volume))
+		Expect(allocated(filepath.Join(target, "sparse"))).To(BeNumerically("<", 1<<20))
+
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveExactElements(
+			And(HaveField("ID", result.SnapshotID), HaveField("TotalBytes", result.TotalBytes))))
+		Expect(repo.Snapshots(ctx, namespace, "other")).To(BeEmpty())
+	}, kinds)
+
+	DescribeTable("reads only what has changed", func(ctx context.Context, kind string) {
+		store := newStore(kind)
+		volume := GinkgoT().TempDir()
+		put(volume, "same", randomBytes(2, 3<<20), 0o644)
+		put(volume, "changed", randomBytes(3, 1<<20), 0o644)
+		link(volume, "link", "same")
+		first, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+
+		put(volume, "changed", randomBytes(4, 1<<20+17), 0o644)
+		put(volume, "new/file", randomBytes(5, 1000), 0o644)
+		// Another pod sees the volume elsewhere, and starts without a cache.
+		moved := filepath.Join(GinkgoT().TempDir(), "moved")
+		Expect(os.Rename(volume, moved)).To(Succeed())
+		repo := open(ctx, store.access(namespace))
+		second, err := repo.Upload(ctx, request(moved))
+		Expect(err).NotTo(HaveOccurred())
+
+		Expect(second.IncrementalBytes).To(Equal(int64(1<<20 + 17 + 1000)))
+		Expect(second.TotalBytes).To(Equal(int64(3<<20) + second.IncrementalBytes))
+		expectSame(restored(ctx, repo, second.SnapshotID), describe(moved))
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveExactElements(
+			HaveField("ID", first.SnapshotID), HaveField("ID", second.SnapshotID)))
+
+		By("and nothing if nothing has")
+		third, err := repo.Upload(ctx, request(moved))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(third.IncrementalBytes).To(BeZero())
+		Expect(third.TotalBytes).To(Equal(second.TotalBytes))
+		Expect(restored(ctx, repo, first.SnapshotID)).To(HaveKey("same"))
+	}, kinds)
+
+	DescribeTable("makes a snapshot of an empty volume", func(ctx context.Context, prepare func(dir string), empty bool) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		volume := GinkgoT().TempDir()
+		prepare(volume)
+		result, err := repo.Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.SnapshotID).NotTo(BeEmpty())
+		Expect(result.Empty).To(Equal(empty))
+		Expect(result.TotalBytes).To(BeZero())
+		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
+	},
+		Entry("with nothing at all", func(string) {}, true),
+		Entry("with the directory of a fresh ext4", func(dir string) {
+			Expect(os.Mkdir(filepath.Join(dir, "lost+found"), 0o700)).To(Succeed())
+		}, true),
+		Entry("but not with an empty file", func(dir string) { put(dir, "file", nil, 0o600) }, false),
+		Entry("but not with a symbolic link", func(dir string) {
+			link(dir, "link", "nowhere")
+		}, false),
+	)
+
+	DescribeTable("keeps 10,000 small files", func(ctx context.Context, kind string) {
+		repo := open(ctx, newStore(kind).access(namespace))
+		volume := GinkgoT().TempDir()
+		var total int64
+		for i := range 10_000 {
+			content := []byte(strings.Repeat(fmt.Sprintf("%05d", i), 1+i%20))
+			total += int64(len(content))
+			put(volume, fmt.Sprintf("%02d/%02d/%d", i%10, i/10%10, i), content, 0o644)
+		}
+		result, err := repo.Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(Equal(total))
+		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
+	}, kinds)
+
+	It("can be canceled half-way, and started again", func(ctx context.Context) {
+		store := newS3Store()
+		repo := open(ctx, store.access(namespace))
+		volume := GinkgoT().TempDir()
+		for i := range 8 {
+			put(volume, fmt.Sprint(i), randomBytes(uint64(100+i), 6<<20), 0o644)
+		}
+		canceled, cancel := context.WithCancel(ctx)
+		store.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+			// Data goes into packs that start with p. The first is full long before the volume is read.
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/kopia/"+namespace+"/p") {
+				cancel()
+			}
+			return false
+		})
+		var last atomic.Pointer[repository.Progress]
+		uploading := request(volume)
+		uploading.ParallelFiles = 1
+		uploading.ProgressInterval = time.Millisecond
+		uploading.Progress = func(progress repository.Progress) { last.Store(&progress) }
+		_, err := repo.Upload(canceled, uploading)
+		Expect(err).To(MatchError(repository.ErrCanceled))
+		Expect(last.Load().BytesDone).To(BeNumerically("<", 8*6<<20))
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
+
+		store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+		result, err := repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(Equal(int64(8 * 6 << 20)))
+		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveLen(1))
+	})
+
+	It("skips what is not data", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		volume := GinkgoT().TempDir()
+		put(volume, "file", []byte("x"), 0o644)
+		Expect(syscall.Mkfifo(filepath.Join(volume, "pipe"), 0o600)).To(Succeed())
+		result, err := repo.Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(restored(ctx, repo, result.SnapshotID)).To(And(HaveKey("file"), Not(HaveKey("pipe"))))
+	})
+
+	DescribeTable("refuses a volume that it cannot read", func(ctx context.Context, path string, block bool, text string) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		uploading := request(path)
+		uploading.Block = block
+		_, err := repo.Upload(ctx, uploading)
+		Expect(err).To(MatchError(And(ContainSubstring("upload volume shop/data"), ContainSubstring(text))))
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
+	},
+		Entry("that does not exist", "/does/not/exist", false, "no such file or directory"),
+		Entry("that is a file", os.Args[0], false, "not a directory"),
+		Entry("that should be a device", os.TempDir(), true, "is not a block device"),
+		Entry("that is a character device", "/dev/null", true, "is not a block device"),
+	)
+
+	It("refuses a location that is read-only", func(ctx context.Context) {
+		access := newStore("a directory").access(namespace)
+		repo := open(ctx, access)
+		access.Location.Spec.AccessMode = "ReadOnly"
+		_, err := repo.Upload(ctx, request(GinkgoT().TempDir()))
+		Expect(err).To(MatchError(repository.ErrLocationReadOnly))
+		Expect(repository.Initialize(ctx, access)).To(MatchError(repository.ErrLocationReadOnly))
+	})
+
+	It("uploads a device and writes it onto another", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		content := append(randomBytes(7, 5<<20), make([]byte, 7<<20)...)
+		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
+
+		var totals []int64
+		uploading := request(device)
+		uploading.Block = true
+		uploading.ProgressInterval = time.Millisecond
+		uploading.Progress = func(progress repository.Progress) { totals = append(totals, progress.TotalBytes) }
+		result, err := repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(Equal(int64(12 << 20)))
+		Expect(result.Empty).To(BeFalse())
+		Expect(totals).To(HaveEach(int64(12<<20)), "the total is known from the start")
+
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
+		Expect(os.ReadFile(target)).To(Equal(content))
+	})
+
+	It("does not write a file system onto a device", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		result, err := repo.Upload(ctx, request(makeVolume()))
+		Expect(err).NotTo(HaveOccurred())
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(
+			MatchError(ContainSubstring("not the snapshot of a device")))
+		Expect(target).NotTo(BeAnExistingFile())
+	})
+
+	It("says that a snapshot does not exist", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		missing := MatchError(ContainSubstring("snapshot not found"))
+		Expect(repo.Restore(ctx, "0123456789abcdef", GinkgoT().TempDir())).To(missing)
+		Expect(repo.RestoreBlock(ctx, "0123456789abcdef", filepath.Join(GinkgoT().TempDir(), "target"))).To(missing)
+	})
+
+	It("keeps snapshots of namespaces apart", func(ctx context.Context) {
+		store := newStore("S3 over HTTP")
+		volume := GinkgoT().TempDir()
+		put(volume, "file", []byte("x"), 0o644)
+		_, err := open(ctx, store.access("one")).Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(open(ctx, store.access("two")).Snapshots(ctx, namespace, pvc)).To(BeEmpty())
+	})
+})

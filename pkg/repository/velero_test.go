@@ -1,0 +1,285 @@
+package repository_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/blob/filesystem"
+	"github.com/kopia/kopia/repo/maintenance"
+	"github.com/kopia/kopia/repo/manifest"
+	"github.com/kopia/kopia/snapshot"
+	"github.com/kopia/kopia/snapshot/policy"
+	"github.com/kopia/kopia/snapshot/snapshotfs"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	. "github.com/onsi/gomega/gstruct"
+
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// likeVelero opens a repository as Velero does: with Kopia alone, from its own configuration.
+func likeVelero(ctx context.Context, store *directoryStore) repo.DirectRepository {
+	GinkgoHelper()
+	storage, err := filesystem.New(ctx, &filesystem.Options{Path: store.root(namespace)}, false)
+	Expect(err).NotTo(HaveOccurred())
+	config := filepath.Join(GinkgoT().TempDir(), "kopia.config")
+	options := &repo.ConnectOptions{ClientOptions: repo.ClientOptions{Hostname: "default", Username: "default"}}
+	Expect(repo.Connect(ctx, config, storage, password, options)).To(Succeed())
+	opened, err := repo.Open(ctx, config, password, &repo.Options{DisableRepositoryLog: true})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func(ctx context.Context) { Expect(opened.Close(ctx)).To(Succeed()) })
+	return opened.(repo.DirectRepository)
+}
+
+// write changes a repository as another client would.
+func write(ctx context.Context, rep repo.Repository, change func(context.Context, repo.RepositoryWriter) error) {
+	GinkgoHelper()
+	Expect(repo.WriteSession(ctx, rep, repo.WriteSessionOptions{Purpose: "test"}, change)).To(Succeed())
+}
+
+// source is the identity of the test volume.
+var source = snapshot.SourceInfo{
+	UserName: "default", Host: "default", Path: "snapshot-data-upload-download/kopia/" + namespace + "/" + pvc,
+}
+
+var _ = Describe("A repository, as Velero sees it", func() {
+	var store *directoryStore
+
+	BeforeEach(func() { store = &directoryStore{dir: GinkgoT().TempDir()} })
+
+	// marker is the content of the blob by which Velero knows that a repository is complete.
+	expectMarker := func(rep repo.DirectRepository) {
+		GinkgoHelper()
+		Expect(string(store.read(namespace, "udmrepo.Repository"))).To(Equal(
+			`{"uniqueID":"` + base64.StdEncoding.EncodeToString(rep.UniqueID()) + `"}`))
+	}
+
+	It("has the format, the marker and the maintenance parameters", func(ctx context.Context) {
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(Succeed())
+		Expect(store.root(namespace)).To(Equal(filepath.Join(store.dir, "some/prefix/kopia/shop")))
+		Expect(store.blobs(namespace)).To(ContainElements("kopia.repository", "udmrepo.Repository"))
+		Expect(store.blobs(namespace)).NotTo(ContainElement(HavePrefix("_log")))
+
+		rep := likeVelero(ctx, store)
+		expectMarker(rep)
+		format := rep.ContentReader().ContentFormat()
+		Expect(format.GetHashFunction()).To(Equal("BLAKE2B-256-128"))
+		Expect(format.GetEncryptionAlgorithm()).To(Equal("AES256-GCM-HMAC-SHA256"))
+		Expect(rep.ObjectFormat().Splitter).To(Equal("DYNAMIC-4M-BUZHASH"))
+		mutable, err := format.GetMutableParameters(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(mutable.Version).To(BeEquivalentTo(3))
+		Expect(mutable.MaxPackSize).To(Equal(20 << 20))
+
+		Expect(maintenance.GetParams(ctx, rep)).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Owner":      Equal("default@default"),
+			"FullCycle":  Equal(maintenance.CycleParams{Enabled: true, Interval: 24 * time.Hour}),
+			"QuickCycle": Equal(maintenance.CycleParams{Enabled: true, Interval: time.Hour}),
+		})))
+	})
+
+	It("is initialised once", func(ctx context.Context) {
+		initialize(ctx, store.access(namespace))
+		before := store.blobs(namespace)
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(Succeed())
+		Expect(store.blobs(namespace)).To(ConsistOf(before))
+	})
+
+	DescribeTable("is completed after an initialisation that was cut off", func(ctx context.Context, cut func(context.Context)) {
+		initialize(ctx, store.access(namespace))
+		cut(ctx)
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(Succeed())
+		rep := likeVelero(ctx, store)
+		expectMarker(rep)
+		params, err := maintenance.GetParams(ctx, rep)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(params.Owner).To(Equal("default@default"))
+	},
+		Entry("before the marker", func(context.Context) { store.remove(namespace, "udmrepo.Repository") }),
+		Entry("before the maintenance parameters", func(ctx context.Context) {
+			store.remove(namespace, "udmrepo.Repository")
+			write(ctx, likeVelero(ctx, store), func(ctx context.Context, writer repo.RepositoryWriter) error {
+				found, err := writer.FindManifests(ctx, map[string]string{manifest.TypeLabelKey: "maintenance"})
+				Expect(found).To(HaveLen(1))
+				Expect(err).NotTo(HaveOccurred())
+				return writer.DeleteManifest(ctx, found[0].ID)
+			})
+		}),
+		Entry("before the format", func(context.Context) {
+			for _, name := range store.blobs(namespace) {
+				if name != "kopia.blobcfg" {
+					store.remove(namespace, name)
+				}
+			}
+			Expect(store.blobs(namespace)).To(ConsistOf("kopia.blobcfg"))
+		}),
+		Entry("before anything", func(context.Context) {
+			for _, name := range store.blobs(namespace) {
+				store.remove(namespace, name)
+			}
+		}),
+	)
+
+	DescribeTable("is left alone if it is damaged", func(ctx context.Context, damage func(), text string) {
+		initialize(ctx, store.access(namespace))
+		damage()
+		before := store.blobs(namespace)
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(MatchError(ContainSubstring(text)))
+		Expect(store.blobs(namespace)).To(ConsistOf(before))
+	},
+		Entry("without a format", func() { store.remove(namespace, "kopia.repository") },
+			"the repository is damaged: it holds "),
+		Entry("with the marker of another", func() {
+			content, err := json.Marshal(map[string][]byte{"uniqueID": []byte("another")})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(os.WriteFile(store.path(namespace, "udmrepo.Repository"), content, 0o600)).To(Succeed())
+		}, "the repository is damaged: marker udmrepo.Repository belongs to another repository"),
+	)
+
+	It("holds snapshots with the identity, tags, pin and policy", func(ctx context.Context) {
+		uploading := request(makeVolume())
+		uploading.ParallelFiles = 7
+		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+
+		rep := likeVelero(ctx, store)
+		labels := map[string]string{
+			"type": "snapshot", "hostname": "default", "username": "default", "path": source.Path,
+			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
+			"velero.io/async-operation-id": "du-1.2",
+		}
+		Expect(rep.FindManifests(ctx, labels)).To(HaveExactElements(
+			PointTo(MatchFields(IgnoreExtras, Fields{"ID": BeEquivalentTo(result.SnapshotID), "Labels": Equal(labels)}))))
+		found, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(result.SnapshotID))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Source).To(Equal(source))
+		Expect(found.Description).To(Equal("Kopia Uploader"))
+		Expect(found.Pins).To(Equal([]string{"velero-pin"}))
+		Expect(found.IncompleteReason).To(BeEmpty())
+		Expect(found.Tags).To(Equal(map[string]string{
+			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
+			"velero.io/async-operation-id": "du-1.2",
+		}))
+
+		kept, err := policy.GetDefinedPolicy(ctx, rep, source)
+		Expect(err).NotTo(HaveOccurred())
+		for _, keep := range []*policy.OptionalInt{
+			kept.RetentionPolicy.KeepLatest, kept.RetentionPolicy.KeepAnnual, kept.RetentionPolicy.KeepMonthly,
+			kept.RetentionPolicy.KeepWeekly, kept.RetentionPolicy.KeepDaily, kept.RetentionPolicy.KeepHourly,
+		} {
+			Expect(keep).To(HaveValue(BeEquivalentTo(math.MaxInt32)))
+		}
+		Expect(kept.CompressionPolicy.CompressorName).To(BeEquivalentTo("none"))
+		Expect(kept.SchedulingPolicy.Manual).To(BeTrue())
+		Expect(kept.ErrorHandlingPolicy.IgnoreUnknownTypes).To(HaveValue(BeEquivalentTo(true)))
+		Expect(kept.UploadPolicy.MaxParallelFileReads).To(HaveValue(BeEquivalentTo(7)))
+		Expect(kept.UploadPolicy.ParallelUploadAboveSize).To(HaveValue(BeEquivalentTo(int64(2 << 30))))
+		effective, err := policy.TreeForSource(ctx, rep, source)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(effective.EffectivePolicy().MetadataCompressionPolicy.MetadataCompressor()).To(BeEquivalentTo("zstd-fastest"))
+	})
+
+	It("does not keep the same policy again", func(ctx context.Context) {
+		repo := open(ctx, store.access(namespace))
+		policyIDs := func() []manifest.ID {
+			found, err := likeVelero(ctx, store).FindManifests(ctx, map[string]string{"type": "policy"})
+			Expect(err).NotTo(HaveOccurred())
+			return slices.Collect(func(yield func(manifest.ID) bool) {
+				for _, entry := range found {
+					yield(entry.ID)
+				}
+			})
+		}
+		uploading := request(GinkgoT().TempDir())
+		_, err := repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		before := policyIDs()
+		Expect(before).To(HaveLen(1))
+		_, err = repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(policyIDs()).To(Equal(before))
+		uploading.ParallelFiles = 9
+		_, err = repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(policyIDs()).To(And(HaveLen(1), Not(Equal(before))))
+	})
+
+	It("holds a device as one file in a directory, both named by its path", func(ctx context.Context) {
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		Expect(os.WriteFile(device, randomBytes(1, 3<<20), 0o600)).To(Succeed())
+		uploading := request(device)
+		uploading.Block = true
+		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+
+		rep := likeVelero(ctx, store)
+		found, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(result.SnapshotID))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.RootEntry.Name).To(Equal(device))
+		Expect(found.RootEntry.Type).To(Equal(snapshot.EntryTypeDirectory))
+		Expect(found.Stats.TotalFileSize).To(Equal(int64(3 << 20)))
+		reader, err := rep.OpenObject(ctx, found.RootObjectID())
+		Expect(err).NotTo(HaveOccurred())
+		var content snapshot.DirManifest
+		Expect(json.NewDecoder(reader).Decode(&content)).To(Succeed())
+		Expect(content.Entries).To(HaveExactElements(PointTo(MatchFields(IgnoreExtras, Fields{
+			"Name": Equal(device), "Type": Equal(snapshot.EntryTypeFile), "FileSize": Equal(int64(3 << 20)),
+		}))))
+	})
+
+	It("may hold parents that others have made, and checkpoints", func(ctx context.Context) {
+		volume := GinkgoT().TempDir()
+		put(volume, "file", randomBytes(1, 1<<20), 0o644)
+		repository := open(ctx, store.access(namespace))
+		first, err := repository.Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+
+		By("using what a checkpoint holds, which goes away once there is a snapshot")
+		velero := likeVelero(ctx, store)
+		replace := func(change func(*snapshot.Manifest)) {
+			GinkgoHelper()
+			write(ctx, velero, func(ctx context.Context, writer repo.RepositoryWriter) error {
+				found, err := snapshot.ListSnapshots(ctx, writer, source)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(found).To(HaveLen(1))
+				change(found[0])
+				return snapshot.UpdateSnapshot(ctx, writer, found[0])
+			})
+		}
+		replace(func(m *snapshot.Manifest) { m.IncompleteReason, m.Pins = "checkpoint", nil })
+		Expect(repository.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
+		second, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(second.IncrementalBytes).To(BeZero())
+		Expect(second.TotalBytes).To(Equal(first.TotalBytes))
+		Expect(velero.Refresh(ctx)).To(Succeed())
+		Expect(snapshot.ListSnapshots(ctx, velero, source)).To(HaveExactElements(
+			HaveField("ID", BeEquivalentTo(second.SnapshotID))))
+
+		By("not using what another requester has made")
+		replace(func(m *snapshot.Manifest) { m.Tags["snapshot-requester"] = "pod-volume-backup-restore" })
+		third, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(third.IncrementalBytes).To(Equal(third.TotalBytes))
+	})
+
+	It("passes Kopia's own verification", func(ctx context.Context) {
+		result, err := open(ctx, store.access(namespace)).Upload(ctx, request(makeVolume()))
+		Expect(err).NotTo(HaveOccurred())
+		rep := likeVelero(ctx, store)
+		found, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(result.SnapshotID))
+		Expect(err).NotTo(HaveOccurred())
+		root, err := snapshotfs.SnapshotRoot(rep, found)
+		Expect(err).NotTo(HaveOccurred())
+		verifier := snapshotfs.NewVerifier(ctx, rep, snapshotfs.VerifierOptions{VerifyFilesPercent: 100, Parallelism: 2})
+		_, err = verifier.InParallel(ctx, func(walker *snapshotfs.TreeWalker) error { return walker.Process(ctx, root, ".") })
+		Expect(err).NotTo(HaveOccurred())
+	})
+})

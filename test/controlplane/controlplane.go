@@ -1,0 +1,119 @@
+// Package controlplane starts etcd and kube-apiserver on loopback, with the CRDs that node-agent works on. The programs
+// come from the directory that KUBEBUILDER_ASSETS names.
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+const (
+	// startTimeout is generous: a busy machine with two cores needs about ten seconds.
+	startTimeout = 2 * time.Minute
+	stopTimeout  = 30 * time.Second
+
+	thisModule     = "github.com/node-agent/node-agent"
+	snapshotModule = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+)
+
+// ControlPlane is a running API server.
+type ControlPlane struct {
+	// Config reaches it with all rights.
+	Config *rest.Config
+	// Kubeconfig is the same as the content of a kubeconfig file.
+	Kubeconfig []byte
+
+	environment *envtest.Environment
+}
+
+// Start starts etcd and kube-apiserver and installs the CRDs. It has to be called with the working directory inside the
+// module.
+func Start() (*ControlPlane, error) {
+	crds, err := crdPaths()
+	if err != nil {
+		return nil, err
+	}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:        crds,
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: startTimeout,
+		ControlPlaneStopTimeout:  stopTimeout,
+	}
+	config, err := environment.Start()
+	if err != nil {
+		// What did start must not be left running.
+		_ = environment.Stop()
+		return nil, fmt.Errorf("start etcd and kube-apiserver (KUBEBUILDER_ASSETS=%s): %w", os.Getenv("KUBEBUILDER_ASSETS"), err)
+	}
+	// Everything in a demo or test happens at once; the client's own limits would only slow it down.
+	config.QPS, config.Burst = -1, 0
+	return &ControlPlane{Config: config, Kubeconfig: environment.KubeConfig, environment: environment}, nil
+}
+
+// Stop ends kube-apiserver and etcd and removes their data.
+func (c *ControlPlane) Stop() error {
+	if err := c.environment.Stop(); err != nil {
+		return fmt.Errorf("stop kube-apiserver and etcd: %w", err)
+	}
+	return nil
+}
+
+// Scheme knows all kinds that node-agent works on.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		clientgoscheme.AddToScheme, snapshotv1.AddToScheme, velerov1.AddToScheme, v2alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// crdPaths are this module's CRDs and those of external-snapshotter, which lie in its module's directory.
+func crdPaths() ([]string, error) {
+	module, err := ModuleDir()
+	if err != nil {
+		return nil, err
+	}
+	snapshots, err := goList(snapshotModule)
+	if err != nil {
+		return nil, err
+	}
+	paths := []string{filepath.Join(module, "config", "crd")}
+	for _, kind := range []string{"volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots"} {
+		paths = append(paths, filepath.Join(snapshots, "config", "crd", "snapshot.storage.k8s.io_"+kind+".yaml"))
+	}
+	return paths, nil
+}
+
+// ModuleDir is the directory of this module.
+func ModuleDir() (string, error) {
+	return goList(thisModule)
+}
+
+// goList returns the directory of a module.
+func goList(module string) (string, error) {
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find directory of go module %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,155 @@
+package integration
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gexec"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// agentNamespace is apart from the other tests', so that a running agent does not meet their DataUploads.
+const agentNamespace = "agents"
+
+// takeOver is how long another agent may take to lead after the leader was killed.
+const takeOver = 20 * time.Second
+
+var binary, kubeconfig string
+
+// startAgent runs the real program as the DaemonSet of `velero install` does, and returns it with the addresses of its
+// health and metrics endpoints.
+func startAgent(args ...string) (session *gexec.Session, health, metrics string) {
+	health, metrics = freeAddress(), freeAddress()
+	args = append([]string{
+		"node-agent", "server", "--features=", "--kubeconfig", kubeconfig, "--health-address", health, "--metrics-address", metrics,
+	}, args...)
+	command := exec.Command(binary, args...)
+	command.Env = append(os.Environ(), "VELERO_NAMESPACE="+agentNamespace, "NODE_NAME="+nodeName)
+	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { session.Kill().Wait() })
+	return session, health, metrics
+}
+
+func freeAddress() string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func makeConfigMap(ctx context.Context, name string, data map[string]string) {
+	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: name}, Data: data}
+	Expect(live.Create(ctx, configMap)).To(Succeed())
+	DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, configMap)).To(Succeed()) })
+}
+
+func get(url string) (int, string) {
+	response, err := http.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	Expect(err).NotTo(HaveOccurred())
+	return response.StatusCode, string(body)
+}
+
+var _ = Describe("the agent", Ordered, func() {
+	BeforeAll(func(ctx context.Context) {
+		var err error
+		binary, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(gexec.CleanupBuildArtifacts)
+		kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+		Expect(os.WriteFile(kubeconfig, plane.Kubeconfig, 0o600)).To(Succeed())
+		err = live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agentNamespace}})
+		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
+	})
+
+	DescribeTable("refuses a wrong configuration at once, and touches nothing", func(ctx context.Context, data map[string]string, words ...string) {
+		name := "missing"
+		if data != nil {
+			name = "agent-config"
+			makeConfigMap(ctx, name, data)
+		}
+		session, _, _ := startAgent("--node-agent-configmap=" + name)
+		Eventually(session).Should(gexec.Exit(1))
+		message := string(session.Err.Contents())
+		for _, word := range words {
+			Expect(message).To(ContainSubstring(word))
+		}
+		Expect(strings.Split(strings.TrimSpace(message), "\n")).To(HaveLen(1), "one readable message")
+		lease := &coordinationv1.Lease{}
+		Expect(apierrors.IsNotFound(live.Get(ctx, client.ObjectKey{Namespace: agentNamespace, Name: "node-agent"}, lease))).To(BeTrue())
+	},
+		Entry("missing", nil, "configmap agents/missing, named by --node-agent-configmap, does not exist"),
+		Entry("two keys", map[string]string{"a": "{}", "b": "{}"}, "agents/agent-config", "a", "b"),
+		Entry("no key", map[string]string{}, "agents/agent-config"),
+		Entry("cannot be parsed", map[string]string{"c.json": "{\n  \"backupPVC\": {\n"}, "c.json", ":3:"),
+		Entry("unknown key", map[string]string{"c.json": "{\n  \"backupPvc\": {}\n}"}, "c.json", ":2:3", "backupPVC"),
+		Entry("misplaced key", map[string]string{"c.json": `{"prepareQueueLength": 3}`}, ":1:2", "loadConcurrency"),
+		Entry("wrong type", map[string]string{"c.json": `{"backupPVC": {"a": {"readOnly": "yes"}}}`}, "backupPVC.a.readOnly", ":1:"),
+		Entry("negative number", map[string]string{"c.json": `{"loadConcurrency": {"globalConfig": -1}}`}, "loadConcurrency.globalConfig", "-1"),
+	)
+
+	It("elects one leader, serves health and metrics, and lets another take over", func(ctx context.Context) {
+		makeConfigMap(ctx, "good", map[string]string{"c.yaml": "backupPVC:\n  fast:\n    readOnly: true\n"})
+		holder := func() string {
+			lease := &coordinationv1.Lease{}
+			if live.Get(ctx, client.ObjectKey{Namespace: agentNamespace, Name: "node-agent"}, lease) != nil || lease.Spec.HolderIdentity == nil {
+				return ""
+			}
+			return *lease.Spec.HolderIdentity
+		}
+		first, firstHealth, firstMetrics := startAgent("--node-agent-configmap=good")
+		Eventually(holder).Should(Not(BeEmpty()))
+		leader := holder()
+		second, secondHealth, secondMetrics := startAgent("--node-agent-configmap=good")
+		for health, metrics := range map[string]string{firstHealth: firstMetrics, secondHealth: secondMetrics} {
+			Eventually(func() int { code, _ := get("http://" + health + "/readyz"); return code }).Should(Equal(http.StatusOK))
+			code, _ := get("http://" + health + "/healthz")
+			Expect(code).To(Equal(http.StatusOK))
+			code, body := get("http://" + metrics + "/metrics")
+			Expect(code).To(Equal(http.StatusOK))
+			Expect(body).To(And(ContainSubstring("node_agent_leading"), ContainSubstring("node_agent_build_info")))
+		}
+		Expect(holder()).To(Equal(leader))
+
+		first.Kill() // as if its node were gone: the lease is not given back
+		Eventually(holder).WithTimeout(takeOver).Should(And(Not(BeEmpty()), Not(Equal(leader))))
+		Eventually(func() string { _, body := get("http://" + secondMetrics + "/metrics"); return body }).
+			Should(ContainSubstring("node_agent_leading 1"))
+		second.Terminate()
+		Eventually(second).Should(gexec.Exit(0))
+		Expect(holder()).To(BeEmpty(), "it gives the lease back")
+	})
+
+	It("says which address it cannot listen on", func() {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		defer listener.Close()
+		session, _, _ := startAgent("--metrics-address", listener.Addr().String())
+		Eventually(session).Should(gexec.Exit(1))
+		Expect(string(session.Err.Contents())).To(And(ContainSubstring("metrics address"), ContainSubstring("in use")))
+	})
+
+	It("refuses a prepare timeout of nothing", func() {
+		session, _, _ := startAgent("--data-mover-prepare-timeout=0s")
+		Eventually(session).Should(gexec.Exit(1))
+		Expect(string(session.Err.Contents())).To(ContainSubstring("--data-mover-prepare-timeout is 0s"))
+	})
+})

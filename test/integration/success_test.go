@@ -1,0 +1,168 @@
+package integration
+
+import (
+	"context"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+const (
+	goodResult  = `{"snapshotID":"k1","emptySnapshot":false,"source":{"byPath":"/x","volumeMode":"Filesystem"},"totalBytes":100,"incrementalBytes":7}`
+	emptyResult = `{"snapshotID":"k2","emptySnapshot":true,"source":{"byPath":"/x","volumeMode":"Filesystem"}}`
+)
+
+func blockVolume(t *trial)   { t.mode = corev1.PersistentVolumeBlock }
+func lateBinding(t *trial)   { t.class = lateClass }
+func retainedClass(t *trial) { t.policy = snapshotv1.VolumeSnapshotContentRetain }
+
+func backupPVC(section config.BackupPVC) func(*trial) {
+	return func(t *trial) { t.r.Config = &config.Config{BackupPVC: map[string]config.BackupPVC{t.class: section}} }
+}
+
+var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx context.Context, changes ...func(*trial)) {
+	t := newTrial(changes...)
+
+	t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+	du := t.upload(ctx)
+	Expect(du.Finalizers).To(ContainElement("velero.io/data-upload-download-finalizer"))
+	Expect(du.Labels).To(And(
+		HaveKeyWithValue("velero.io/expose-on-going", "true"), HaveKeyWithValue("velero.io/async-operation-id", "du-"+t.name)))
+	Expect(du.Status.AcceptedByNode).To(Equal("agent-node"))
+	Expect(du.Status.AcceptedTimestamp.Time).To(BeTemporally("==", t.clock.Now()))
+
+	t.provision(ctx)
+	t.runPod(ctx)
+	t.settle(ctx)
+	du = t.upload(ctx)
+	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+	Expect(du.Status.Node).To(Equal(nodeName))
+	Expect(du.Status.NodeOS).To(Equal(v2alpha1.NodeOSLinux))
+	Expect(du.Status.StartTimestamp).NotTo(BeNil())
+	Expect(du.Labels).NotTo(HaveKey("velero.io/expose-on-going"))
+
+	t.endPod(ctx, corev1.PodSucceeded, goodResult)
+	t.settleAll(ctx)
+	du = t.upload(ctx)
+	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+	Expect(du.Status.SnapshotID).To(Equal("k1"))
+	Expect(du.Status.Path).To(Equal("/" + string(du.UID)))
+	Expect(du.Status.IncrementalBytes).To(BeEquivalentTo(7))
+	Expect(du.Status.Progress).To(Equal(v2alpha1.DataMoveOperationProgress{TotalBytes: 100, BytesDone: 100}))
+	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
+	Expect(du.Status.Message).To(BeEmpty())
+	Expect(du.Finalizers).To(BeEmpty())
+	t.expectNothingLeft(ctx)
+},
+	Entry("file system"),
+	Entry("block volume", blockVolume),
+	Entry("class that binds with the first consumer", lateBinding),
+	Entry("snapshot class with policy Retain", retainedClass),
+	Entry("read-only backupPVC of another class", backupPVC(config.BackupPVC{StorageClass: copyClass, ReadOnly: true, SPCNoRelabeling: true})),
+)
+
+var _ = Describe("a good run", func() {
+	It("exposes the snapshot as configured", func(ctx context.Context) {
+		t := newTrial(backupPVC(config.BackupPVC{
+			StorageClass: copyClass, ReadOnly: true, SPCNoRelabeling: true, Annotations: map[string]string{"a.example.com/b": "c"},
+		}), blockVolume)
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		pvc, pod := &corev1.PersistentVolumeClaim{}, &corev1.Pod{}
+		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
+		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+		Expect(pvc.Spec.AccessModes).To(Equal([]corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany}))
+		Expect(pvc.Spec.StorageClassName).To(HaveValue(Equal(copyClass)))
+		Expect(pvc.Spec.VolumeMode).To(HaveValue(Equal(corev1.PersistentVolumeBlock)))
+		Expect(pvc.Annotations).To(HaveKeyWithValue("a.example.com/b", "c"))
+		Expect(pod.Spec.SecurityContext.SELinuxOptions.Type).To(Equal("spc_t"))
+		Expect(pod.Spec.ServiceAccountName).To(Equal("velero"))
+		Expect(pod.Spec.Containers[0].Image).To(Equal("node-agent:test"))
+	})
+
+	It("takes the storage snapshot over before data moves, and keeps it until the end", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		DeferCleanup(t.abandon)
+		t.collect(ctx)
+		content := &snapshotv1.VolumeSnapshotContent{}
+		Expect(live.Get(ctx, client.ObjectKey{Name: t.name}, content)).To(Succeed())
+		Expect(content.Spec.DeletionPolicy).To(Equal(snapshotv1.VolumeSnapshotContentDelete))
+		Expect(live.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, &snapshotv1.VolumeSnapshot{})).NotTo(Succeed())
+		Expect(storage.deleted).NotTo(HaveKey(handleOf(t.name)))
+	})
+
+	It("puts the backup pod where the source volume is, for a class that binds with the first consumer", func(ctx context.Context) {
+		t := newTrial(lateBinding)
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		pod := &corev1.Pod{}
+		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+		terms := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+		Expect(terms).To(HaveLen(1))
+		Expect(terms[0].MatchExpressions).To(ContainElement(HaveField("Key", "zone")))
+	})
+
+	It("needs no source PVC once there is a snapshot that says enough", func(ctx context.Context) {
+		t := newTrial()
+		readyRepository(ctx)
+		t.makeSource(ctx)
+		t.create(ctx)
+		t.settle(ctx)
+		t.bindAlias(ctx)
+		content := &snapshotv1.VolumeSnapshotContent{}
+		Expect(live.Get(ctx, client.ObjectKey{Name: t.name}, content)).To(Succeed())
+		Expect(content.Spec.SourceVolumeMode).To(BeNil(), "this source does not tell its volume mode")
+		t.deleteSourcePVC(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Message).To(ContainSubstring("source PVC shop/" + t.name + " not found"))
+		t.cancel(ctx)
+		t.settleAll(ctx)
+		t.expectNothingLeft(ctx)
+	})
+
+	It("says so when the volume was empty", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.endPod(ctx, corev1.PodSucceeded, emptyResult)
+		t.settleAll(ctx)
+		status := t.status(ctx)
+		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(status.Message).To(Equal("volume was empty so no data was upload"))
+		Expect(status.SnapshotID).To(Equal("k2"))
+	})
+
+	It("goes on after a restart in every phase", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.restart()
+		t.provision(ctx)
+		t.runPod(ctx)
+		t.restart()
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		t.restart()
+		t.endPod(ctx, corev1.PodSucceeded, goodResult)
+		t.restart()
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("emits few events: started and completed", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.endPod(ctx, corev1.PodSucceeded, goodResult)
+		t.settleAll(ctx)
+		Expect(t.events()).To(Equal([]string{
+			"Normal Started moving data on node " + nodeName,
+			"Normal Completed snapshot k1: 100 bytes, 7 of them new or changed",
+		}))
+	})
+})

@@ -1,0 +1,123 @@
+// Package integration drives the real reconciler against a real kube-apiserver. What a cluster's other controllers
+// would do is played by cluster_test.go; time is a fake clock.
+package integration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/sirupsen/logrus"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/logging"
+	"github.com/node-agent/node-agent/test/controlplane"
+)
+
+const (
+	velero     = "velero"
+	nodeName   = "node-1"
+	fastClass  = "fast"
+	lateClass  = "late"
+	copyClass  = "copy"
+	goodPlace  = "default"
+	cacheDelay = 10 * time.Second
+)
+
+var (
+	plane  *controlplane.ControlPlane
+	live   client.Client // reads and writes the API server
+	cached client.Client // reads the reconciler's cache
+)
+
+func TestIntegration(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Integration")
+}
+
+var _ = BeforeSuite(func() {
+	log := logrus.New()
+	log.SetOutput(GinkgoWriter)
+	logging.Bridge(log)
+	SetDefaultEventuallyTimeout(cacheDelay)
+	SetDefaultEventuallyPollingInterval(5 * time.Millisecond)
+
+	var err error
+	plane, err = controlplane.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
+	scheme, err := controlplane.Scheme()
+	Expect(err).NotTo(HaveOccurred())
+	live, err = client.New(plane.Config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	makeCommonObjects(context.Background())
+
+	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{
+		Scheme:  scheme,
+		Cache:   dataupload.CacheOptions(velero),
+		Metrics: metricsserver.Options{BindAddress: "0"},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	cached = mgr.GetClient()
+	ctx, stop := context.WithCancel(context.Background())
+	Expect(dataupload.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	ended := make(chan struct{})
+	go func() {
+		defer GinkgoRecover()
+		defer close(ended)
+		Expect(mgr.Start(ctx)).To(Succeed())
+	}()
+	Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+	DeferCleanup(func() { stop(); <-ended })
+})
+
+// makeCommonObjects makes what an installation has before the first DataUpload.
+func makeCommonObjects(ctx context.Context) {
+	for _, name := range []string{velero, "shop"} {
+		Expect(live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
+	}
+	Expect(live.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "velero"}})).To(Succeed())
+	Expect(live.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})).To(Succeed())
+	for name, mode := range map[string]storagev1.VolumeBindingMode{
+		fastClass: storagev1.VolumeBindingImmediate, lateClass: storagev1.VolumeBindingWaitForFirstConsumer, copyClass: storagev1.VolumeBindingImmediate,
+	} {
+		Expect(live.Create(ctx, &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "csi.example.com", VolumeBindingMode: &mode,
+			ReclaimPolicy: new(corev1.PersistentVolumeReclaimRetain),
+		})).To(Succeed())
+	}
+	Expect(live.Create(ctx, &velerov1.BackupStorageLocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: goodPlace},
+		Spec:       velerov1.BackupStorageLocationSpec{Provider: "aws"},
+	})).To(Succeed())
+	Expect(live.Create(ctx, &velerov1.BackupStorageLocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "archive"},
+		Spec: velerov1.BackupStorageLocationSpec{
+			Provider: "aws", AccessMode: velerov1.BackupStorageLocationReadOnly,
+		},
+	})).To(Succeed())
+	labels := map[string]string{"name": "node-agent"}
+	Expect(live.Create(ctx, &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "node-agent"},
+		Spec: appsv1.DaemonSetSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{
+					ServiceAccountName: "velero",
+					Containers:         []corev1.Container{{Name: "node-agent", Image: "node-agent:test"}},
+				},
+			},
+		},
+	})).To(Succeed())
+}

@@ -1,0 +1,318 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+)
+
+const prepareTimeout = 30 * time.Minute
+
+// trial is one DataUpload with its own reconciler and clock.
+type trial struct {
+	name   string
+	class  string
+	mode   corev1.PersistentVolumeMode
+	policy snapshotv1.DeletionPolicy
+	spec   func(*v2alpha1.DataUploadSpec)
+
+	clock    *clocktesting.FakePassiveClock
+	recorder *events.FakeRecorder
+	r        *dataupload.Reconciler
+}
+
+var trials int
+
+// newTrial prepares a DataUpload of a file-system volume, with a repository that is ready.
+func newTrial(changes ...func(*trial)) *trial {
+	trials++
+	t := &trial{
+		name: fmt.Sprintf("upload-%d", trials), class: fastClass, mode: corev1.PersistentVolumeFilesystem,
+		policy: snapshotv1.VolumeSnapshotContentDelete,
+		// Whole seconds, because that is what the API keeps.
+		clock:    clocktesting.NewFakePassiveClock(time.Unix(time.Now().Unix(), 0)),
+		recorder: events.NewFakeRecorder(100),
+	}
+	log := logrus.New()
+	log.SetOutput(GinkgoWriter)
+	t.r = &dataupload.Reconciler{
+		Options: dataupload.Options{
+			Namespace: velero, NodeName: "agent-node", Config: config.Default(), PrepareTimeout: prepareTimeout,
+		},
+		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
+	}
+	for _, change := range changes {
+		change(t)
+	}
+	return t
+}
+
+func (t *trial) key() client.ObjectKey { return client.ObjectKey{Namespace: velero, Name: t.name} }
+
+// create creates the DataUpload as Velero's backup does.
+func (t *trial) create(ctx context.Context) {
+	du := &v2alpha1.DataUpload{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: velero, Name: t.name,
+			Labels: map[string]string{"velero.io/backup-name": "nightly", "velero.io/async-operation-id": "du-" + t.name},
+		},
+		Spec: v2alpha1.DataUploadSpec{
+			SnapshotType: v2alpha1.SnapshotTypeCSI, SourceNamespace: "shop", SourcePVC: t.name,
+			CSISnapshot:           &v2alpha1.CSISnapshotSpec{VolumeSnapshot: "velero-" + t.name, StorageClass: t.class, SnapshotClass: "snapshots"},
+			BackupStorageLocation: goodPlace, OperationTimeout: metav1.Duration{Duration: 10 * time.Minute},
+		},
+	}
+	if t.spec != nil {
+		t.spec(&du.Spec)
+	}
+	Expect(live.Create(ctx, du)).To(Succeed())
+	Eventually(func() error { return cached.Get(ctx, t.key(), &v2alpha1.DataUpload{}) }).Should(Succeed())
+}
+
+// settle reconciles until nothing changes any more, and returns the last result.
+func (t *trial) settle(ctx context.Context) ctrl.Result {
+	GinkgoHelper()
+	for range 30 {
+		t.syncCache(ctx)
+		before := t.fingerprint(ctx, live)
+		result, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
+		Expect(err).NotTo(HaveOccurred())
+		if t.fingerprint(ctx, live) == before {
+			return result
+		}
+	}
+	Fail("the reconciler does not come to rest")
+	return ctrl.Result{}
+}
+
+// settleAll lets the reconciler and the cluster's other controllers work until all is quiet.
+func (t *trial) settleAll(ctx context.Context) {
+	GinkgoHelper()
+	t.settle(ctx)
+	for t.collect(ctx) {
+		t.settle(ctx)
+	}
+}
+
+// fingerprint changes whenever one of the trial's objects does.
+func (t *trial) fingerprint(ctx context.Context, reader client.Reader) string {
+	var versions []string
+	for _, obj := range []client.Object{
+		&v2alpha1.DataUpload{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &snapshotv1.VolumeSnapshot{},
+	} {
+		err := reader.Get(ctx, t.key(), obj)
+		Expect(client.IgnoreNotFound(err)).To(Succeed())
+		versions = append(versions, obj.GetResourceVersion())
+	}
+	source, content := &snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}
+	Expect(client.IgnoreNotFound(reader.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, source))).To(Succeed())
+	Expect(client.IgnoreNotFound(reader.Get(ctx, client.ObjectKey{Name: t.name}, content))).To(Succeed())
+	versions = append(versions, source.ResourceVersion, content.ResourceVersion)
+	for _, list := range []client.ObjectList{&corev1.PersistentVolumeList{}, &velerov1.BackupRepositoryList{}} {
+		Expect(reader.List(ctx, list, client.HasLabels(labelsOf(list)))).To(Succeed())
+		versions = append(versions, versionsOf(list)...)
+	}
+	return strings.Join(versions, " ")
+}
+
+func labelsOf(list client.ObjectList) []string {
+	if _, isPV := list.(*corev1.PersistentVolumeList); isPV {
+		return []string{"node-agent.io/data-upload-uid"}
+	}
+	return nil
+}
+
+func versionsOf(list client.ObjectList) []string {
+	var versions []string
+	switch l := list.(type) {
+	case *corev1.PersistentVolumeList:
+		for i := range l.Items {
+			versions = append(versions, l.Items[i].ResourceVersion)
+		}
+	case *velerov1.BackupRepositoryList:
+		for i := range l.Items {
+			versions = append(versions, l.Items[i].ResourceVersion)
+		}
+	}
+	return versions
+}
+
+// syncCache waits until the reconciler's cache shows what is in the cluster.
+func (t *trial) syncCache(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(func() string { return t.fingerprint(ctx, cached) }).Should(Equal(t.fingerprint(ctx, live)))
+}
+
+func (t *trial) upload(ctx context.Context) *v2alpha1.DataUpload {
+	GinkgoHelper()
+	du := &v2alpha1.DataUpload{}
+	Expect(live.Get(ctx, t.key(), du)).To(Succeed())
+	return du
+}
+
+func (t *trial) status(ctx context.Context) v2alpha1.DataUploadStatus {
+	GinkgoHelper()
+	return t.upload(ctx).Status
+}
+
+// advance brings the DataUpload into a phase on the way of a good run.
+func (t *trial) advance(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+	GinkgoHelper()
+	readyRepository(ctx)
+	t.makeSource(ctx)
+	t.create(ctx)
+	if phase == v2alpha1.DataUploadPhaseNew {
+		return
+	}
+	t.settle(ctx)
+	t.bindAlias(ctx)
+	t.settle(ctx)
+	if phase == v2alpha1.DataUploadPhaseAccepted {
+		Expect(t.status(ctx).Phase).To(Equal(phase))
+		return
+	}
+	release := func() {}
+	if phase == v2alpha1.DataUploadPhasePrepared {
+		release = occupySlot(ctx)
+	}
+	DeferCleanup(release)
+	t.provision(ctx)
+	t.runPod(ctx)
+	t.settle(ctx)
+	if phase == v2alpha1.DataUploadPhaseCanceling {
+		t.cancel(ctx)
+		t.settle(ctx)
+	}
+	Expect(t.status(ctx).Phase).To(Equal(phase))
+}
+
+// cancel does what Velero does to cancel.
+func (t *trial) cancel(ctx context.Context) {
+	du := t.upload(ctx)
+	before := du.DeepCopy()
+	du.Spec.Cancel = true
+	Expect(live.Patch(ctx, du, client.MergeFrom(before))).To(Succeed())
+}
+
+// occupySlot lets another DataUpload move data on the node. It returns how to end that.
+func occupySlot(ctx context.Context) func() {
+	other := &v2alpha1.DataUpload{
+		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "other-"},
+		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
+		Status:     v2alpha1.DataUploadStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName},
+	}
+	Expect(live.Create(ctx, other)).To(Succeed())
+	key := client.ObjectKeyFromObject(other)
+	Eventually(func() error { return cached.Get(ctx, key, &v2alpha1.DataUpload{}) }).Should(Succeed())
+	return func() {
+		Expect(client.IgnoreNotFound(live.Delete(context.Background(), other))).To(Succeed())
+		Eventually(func() bool {
+			return apierrors.IsNotFound(cached.Get(context.Background(), key, &v2alpha1.DataUpload{}))
+		}).Should(BeTrue())
+	}
+}
+
+// readyRepository plays the Velero server.
+func readyRepository(ctx context.Context) {
+	key := client.ObjectKey{Namespace: velero, Name: "shop-default-kopia"}
+	repository := &velerov1.BackupRepository{}
+	if apierrors.IsNotFound(live.Get(ctx, key, repository)) {
+		repository = &velerov1.BackupRepository{
+			ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{
+				"velero.io/volume-namespace": "shop", "velero.io/storage-location": goodPlace, "velero.io/repository-type": "kopia",
+			}},
+			Spec: velerov1.BackupRepositorySpec{VolumeNamespace: "shop", BackupStorageLocation: goodPlace, RepositoryType: "kopia"},
+		}
+		Expect(live.Create(ctx, repository)).To(Succeed())
+	}
+	repository.Status = velerov1.BackupRepositoryStatus{Phase: velerov1.BackupRepositoryPhaseReady}
+	Expect(live.Update(ctx, repository)).To(Succeed())
+}
+
+// expectNothingLeft checks that everything of the DataUpload is gone, and its storage snapshot was deleted once.
+func (t *trial) expectNothingLeft(ctx context.Context) {
+	GinkgoHelper()
+	for _, obj := range []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &snapshotv1.VolumeSnapshot{}} {
+		Expect(apierrors.IsNotFound(live.Get(ctx, t.key(), obj))).To(BeTrue(), "%T is left", obj)
+	}
+	Expect(apierrors.IsNotFound(live.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, &snapshotv1.VolumeSnapshot{}))).
+		To(BeTrue(), "the source volumesnapshot is left")
+	for _, name := range []string{t.name, "snapcontent-" + t.name} {
+		Expect(apierrors.IsNotFound(live.Get(ctx, client.ObjectKey{Name: name}, &snapshotv1.VolumeSnapshotContent{}))).
+			To(BeTrue(), "volumesnapshotcontent %s is left", name)
+	}
+	volumes := &corev1.PersistentVolumeList{}
+	Expect(live.List(ctx, volumes)).To(Succeed())
+	for _, pv := range volumes.Items {
+		if pv.Spec.ClaimRef != nil {
+			Expect(pv.Spec.ClaimRef.Name).NotTo(Equal(t.name), "persistent volume %s is left", pv.Name)
+		}
+	}
+	Expect(storage.deleted[handleOf(t.name)]).To(Equal(1), "how often the storage snapshot was deleted")
+}
+
+// events drains the events that were emitted so far.
+func (t *trial) events() []string {
+	var all []string
+	for {
+		select {
+		case e := <-t.recorder.Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+// restart forgets everything that a process can forget.
+func (t *trial) restart() {
+	t.r = &dataupload.Reconciler{
+		Options: t.r.Options, Client: t.r.Client, Live: t.r.Live, Events: t.r.Events, Clock: t.r.Clock, Log: t.r.Log,
+	}
+}
+
+// abandon cancels the DataUpload and lets it be cleaned up, so that it holds no slot.
+func (t *trial) abandon(ctx context.Context) {
+	t.cancel(ctx)
+	t.settleAll(ctx)
+	Expect(t.upload(ctx).Finalizers).To(BeEmpty())
+}
+
+func (t *trial) deleteSourcePVC(ctx context.Context) {
+	pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: t.name}}
+	Expect(live.Delete(ctx, pvc)).To(Succeed())
+	Expect(live.Get(ctx, client.ObjectKeyFromObject(pvc), pvc)).To(Succeed())
+	release(ctx, pvc)
+}
+
+func (t *trial) sourceStatus(ctx context.Context, status *snapshotv1.VolumeSnapshotStatus) {
+	source := &snapshotv1.VolumeSnapshot{}
+	Expect(live.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, source)).To(Succeed())
+	source.Status = status
+	Expect(live.Status().Update(ctx, source)).To(Succeed())
+}
+
+func setRepository(ctx context.Context, phase velerov1.BackupRepositoryPhase, message string) {
+	repository := &velerov1.BackupRepository{}
+	Expect(live.Get(ctx, client.ObjectKey{Namespace: velero, Name: "shop-default-kopia"}, repository)).To(Succeed())
+	repository.Status = velerov1.BackupRepositoryStatus{Phase: phase, Message: message}
+	Expect(live.Update(ctx, repository)).To(Succeed())
+}

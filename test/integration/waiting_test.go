@@ -1,0 +1,236 @@
+package integration
+
+import (
+	"context"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+// missingClass asks for a backupPVC of a class that does not exist.
+var missingClass = backupPVC(config.BackupPVC{StorageClass: "missing"})
+
+var _ = Describe("the prepare timeout", func() {
+	It("cancels on time with the cause, and deletes everything", func(ctx context.Context) {
+		t := newTrial(missingClass)
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		start := t.status(ctx).AcceptedTimestamp.Time
+		Expect(t.status(ctx).Message).To(ContainSubstring(`storage class "missing" not found`), "while it waits")
+
+		t.clock.SetTime(start.Add(prepareTimeout - time.Second))
+		Expect(t.settle(ctx).RequeueAfter).To(BeNumerically("<=", time.Second), "it looks again on time")
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+
+		t.clock.SetTime(start.Add(prepareTimeout))
+		t.settleAll(ctx)
+		status := t.status(ctx)
+		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(status.Message).To(And(
+			ContainSubstring("not prepared within the prepare timeout of 30m0s"), ContainSubstring(`storage class "missing" not found`)))
+		Expect(status.CompletionTimestamp.Time).To(BeTemporally("==", start.Add(prepareTimeout)))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("makes nothing any more when nobody was there until it had passed", func(ctx context.Context) {
+		t := newTrial()
+		readyRepository(ctx)
+		t.makeSource(ctx)
+		t.create(ctx)
+		t.settle(ctx)
+		t.bindAlias(ctx)
+		t.clock.SetTime(t.clock.Now().Add(2 * prepareTimeout))
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Message).To(ContainSubstring("backupPVC was not made in time"))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("does not count once prepared", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhasePrepared)
+		t.clock.SetTime(t.clock.Now().Add(2 * prepareTimeout))
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		t.cancel(ctx)
+		t.settleAll(ctx)
+		t.expectNothingLeft(ctx)
+	})
+})
+
+var _ = Describe("a DataUpload that waits", func() {
+	DescribeTable("says for what", func(ctx context.Context, change func(*trial), hinder func(context.Context, *trial), words string) {
+		t := newTrial(change)
+		readyRepository(ctx)
+		t.makeSource(ctx)
+		hinder(ctx, t)
+		t.create(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Message).To(ContainSubstring(words))
+		Expect(t.events()).To(ContainElement(ContainSubstring(words)))
+		readyRepository(ctx)
+		t.cancel(ctx)
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Message).To(ContainSubstring(words), "the last cause is kept")
+		Expect(t.upload(ctx).Finalizers).To(BeEmpty())
+	},
+		Entry("storage location missing", func(t *trial) {
+			t.spec = func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "nowhere" }
+		}, func(context.Context, *trial) {}, `backup storage location "nowhere" not found`),
+		Entry("repository not ready", func(*trial) {}, func(ctx context.Context, _ *trial) {
+			setRepository(ctx, velerov1.BackupRepositoryPhaseNotReady, "access denied")
+		}, "backup repository shop-default-kopia is not ready: access denied"),
+		Entry("VolumeSnapshot missing", func(t *trial) {
+			t.spec = func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.VolumeSnapshot = "nothing" }
+		}, func(context.Context, *trial) {}, "volumesnapshot shop/nothing not found"),
+		Entry("VolumeSnapshot failed", func(*trial) {}, func(ctx context.Context, t *trial) {
+			t.sourceStatus(ctx, &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("too many snapshots")}})
+		}, "too many snapshots"),
+		Entry("content of the VolumeSnapshot missing", func(*trial) {}, func(ctx context.Context, t *trial) {
+			t.sourceStatus(ctx, &snapshotv1.VolumeSnapshotStatus{
+				BoundVolumeSnapshotContentName: new("nothing"), ReadyToUse: new(true),
+			})
+		}, "volumesnapshotcontent nothing of volumesnapshot shop/"),
+	)
+
+	It("changes its message when the cause changes, and does not repeat it when not", func(ctx context.Context) {
+		t := newTrial(missingClass)
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		t.events()
+		version := t.upload(ctx).ResourceVersion
+		t.settle(ctx)
+		Expect(t.upload(ctx).ResourceVersion).To(Equal(version))
+		Expect(t.events()).To(BeEmpty())
+
+		pod := &corev1.Pod{}
+		t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodPending })
+		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+		t.provision(ctx)
+		t.podStatus(ctx, func(s *corev1.PodStatus) {
+			s.Conditions = []corev1.PodCondition{{
+				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes are available: 1 Insufficient memory.",
+			}}
+		})
+		t.settle(ctx)
+		Expect(t.status(ctx).Message).To(ContainSubstring("1 Insufficient memory."))
+		Expect(t.events()).To(ConsistOf(HavePrefix("Warning Unschedulable")))
+	})
+
+	It("quotes the provisioner", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		pvc := &corev1.PersistentVolumeClaim{}
+		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
+		Expect(live.Create(ctx, &corev1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "e-"}, Type: corev1.EventTypeWarning,
+			InvolvedObject: corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: velero, Name: pvc.Name, UID: pvc.UID},
+			Reason:         "ProvisioningFailed", Message: "driver cannot make ReadOnlyMany volumes", LastTimestamp: metav1.Now(),
+		})).To(Succeed())
+		Eventually(func() string { t.settle(ctx); return t.status(ctx).Message }).
+			Should(ContainSubstring("driver cannot make ReadOnlyMany volumes"))
+	})
+
+	It("mentions a healthy wait only when it lasts", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		Expect(t.status(ctx).Message).To(BeEmpty())
+		t.clock.SetTime(t.clock.Now().Add(5 * time.Second))
+		t.settle(ctx)
+		Expect(t.status(ctx).Message).To(ContainSubstring("is not bound yet"))
+	})
+
+	It("creates the BackupRepository as Velero's mover does, and waits for it", func(ctx context.Context) {
+		t := newTrial(func(t *trial) {
+			t.spec = func(s *v2alpha1.DataUploadSpec) { s.SourceNamespace = "store" }
+		})
+		t.create(ctx)
+		t.settle(ctx)
+		DeferCleanup(t.abandon)
+		repository := &velerov1.BackupRepository{}
+		Expect(live.Get(ctx, client.ObjectKey{Namespace: velero, Name: "store-default-kopia"}, repository)).To(Succeed())
+		Expect(repository.Labels).To(Equal(map[string]string{
+			"velero.io/volume-namespace": "store", "velero.io/storage-location": "default", "velero.io/repository-type": "kopia",
+		}))
+		Expect(repository.Spec.RepositoryType).To(Equal("kopia"))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+	})
+
+	It("warns that spcNoRelabeling without readOnly is ignored", func(ctx context.Context) {
+		t := newTrial(backupPVC(config.BackupPVC{SPCNoRelabeling: true}))
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		Expect(t.events()).To(ContainElement(HavePrefix("Warning SPCNoRelabelingIgnored")))
+		pod := &corev1.Pod{}
+		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+		Expect(pod.Spec.SecurityContext.SELinuxOptions).To(BeNil())
+	})
+})
+
+var _ = Describe("slots", func() {
+	It("let one DataUpload move data on a node at a time, and the next start when it ends", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		release := occupySlot(ctx)
+		t.provision(ctx)
+		t.runPod(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		Expect(t.status(ctx).Message).To(Equal("waiting for a slot on node node-1: place 1 in its queue, 1 at a time"))
+		release()
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Message).To(BeEmpty())
+		t.abandon(ctx)
+	})
+})
+
+var _ = DescribeTable("a DataUpload that nobody can serve fails at once", func(ctx context.Context, spec func(*v2alpha1.DataUploadSpec), words string) {
+	t := newTrial(func(t *trial) { t.spec = spec })
+	t.create(ctx)
+	t.settle(ctx)
+	du := t.upload(ctx)
+	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+	Expect(du.Status.Message).To(ContainSubstring(words))
+	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
+	Expect(du.Finalizers).To(BeEmpty())
+	t.events()
+},
+	Entry("unknown snapshot type", func(s *v2alpha1.DataUploadSpec) { s.SnapshotType = "Tape" }, `spec.snapshotType is "Tape", expected "CSI"`),
+	Entry("no snapshot", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot = nil }, "spec.csiSnapshot is missing"),
+	Entry("no snapshot name", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.VolumeSnapshot = "" }, "volumeSnapshot is empty"),
+	Entry("no storage class", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.StorageClass = "" }, "storageClass is empty"),
+	Entry("no source PVC", func(s *v2alpha1.DataUploadSpec) { s.SourcePVC = "" }, "sourcePVC is empty"),
+	Entry("no source namespace", func(s *v2alpha1.DataUploadSpec) { s.SourceNamespace = "" }, "sourceNamespace is empty"),
+	Entry("no location", func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "" }, "backupStorageLocation is empty"),
+	Entry("read-only location", func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "archive" }, `"archive" is read-only`),
+)
+
+var _ = DescribeTable("data movers", func(ctx context.Context, mover string, ours bool) {
+	t := newTrial(func(t *trial) {
+		t.spec = func(s *v2alpha1.DataUploadSpec) { s.DataMover = mover }
+	})
+	t.create(ctx)
+	before := t.upload(ctx)
+	t.settle(ctx)
+	if ours {
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		t.abandon(ctx)
+		return
+	}
+	Expect(t.upload(ctx)).To(Equal(before), "it is not touched at all")
+},
+	Entry("default", "", true), Entry("velero", "velero", true), Entry("velero-fs", "velero-fs", true),
+	Entry("another", "vendor-mover", false), Entry("a block mover", "velero-block", false),
+)

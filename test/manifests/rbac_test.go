@@ -1,0 +1,123 @@
+package manifests_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/test/controlplane"
+)
+
+const (
+	agent = "node-agent"
+	mover = "node-agent-mover"
+
+	elsewhere = "shop"
+)
+
+var _ = Describe("RBAC", Ordered, func() {
+	var c client.Client
+
+	BeforeAll(func() {
+		plane, err := controlplane.Start()
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(plane.Stop)
+		scheme, err := controlplane.Scheme()
+		Expect(err).NotTo(HaveOccurred())
+		c, err = client.New(plane.Config, client.Options{Scheme: scheme})
+		Expect(err).NotTo(HaveOccurred())
+		c = client.WithFieldValidation(c, metav1.FieldValidationStrict)
+
+		Expect(c.Create(GinkgoT().Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
+		for _, m := range append(load("rbac"), load("agent")...) {
+			object, err := decode(m)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(c.Create(GinkgoT().Context(), object.(client.Object))).To(Succeed(), m.file)
+		}
+	})
+
+	allowed := func(account, verb, group, resource, in string) bool {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:   "system:serviceaccount:" + namespace + ":" + account,
+			Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: in, Verb: verb, Group: group, Resource: resource,
+			},
+		}}
+		Expect(c.Create(GinkgoT().Context(), review)).To(Succeed())
+		return review.Status.Allowed
+	}
+
+	DescribeTable("allows what is needed",
+		func(account, group, resource, in string, verbs ...string) {
+			for _, verb := range verbs {
+				Expect(allowed(account, verb, group, resource, in)).To(BeTrue(), verb)
+			}
+		},
+		Entry("agent: DataUploads", agent, "velero.io", "datauploads", namespace, "get", "list", "watch", "patch"),
+		Entry("agent: repositories", agent, "velero.io", "backuprepositories", namespace, "get", "list", "watch", "create", "patch"),
+		Entry("agent: locations", agent, "velero.io", "backupstoragelocations", namespace, "get", "list", "watch"),
+		Entry("agent: backup pods", agent, "", "pods", namespace, "get", "list", "watch", "create", "delete"),
+		Entry("agent: backupPVCs", agent, "", "persistentvolumeclaims", namespace, "get", "list", "watch", "create", "delete"),
+		Entry("agent: source PVC", agent, "", "persistentvolumeclaims", elsewhere, "get"),
+		Entry("agent: PVs", agent, "", "persistentvolumes", "", "get", "list", "watch", "patch"),
+		Entry("agent: alias snapshots", agent, "snapshot.storage.k8s.io", "volumesnapshots", namespace, "get", "create", "delete"),
+		Entry("agent: source snapshots", agent, "snapshot.storage.k8s.io", "volumesnapshots", elsewhere, "get", "list", "watch", "delete"),
+		Entry("agent: contents", agent, "snapshot.storage.k8s.io", "volumesnapshotcontents", "",
+			"get", "list", "watch", "create", "patch", "delete"),
+		Entry("agent: classes", agent, "storage.k8s.io", "storageclasses", "", "get", "list", "watch"),
+		Entry("agent: its ConfigMap", agent, "", "configmaps", namespace, "get"),
+		Entry("agent: events to read", agent, "", "events", namespace, "list", "watch"),
+		Entry("agent: events to write", agent, "events.k8s.io", "events", namespace, "create", "patch"),
+		Entry("agent: the lease", agent, "coordination.k8s.io", "leases", namespace, "get", "create", "update"),
+		Entry("agent: its DaemonSet", agent, "apps", "daemonsets", namespace, "get"),
+		Entry("agent: pod security level", agent, "", "namespaces", "", "get"),
+		Entry("agent: credentials", agent, "", "secrets", namespace, "get"),
+		Entry("mover: DataUploads", mover, "velero.io", "datauploads", namespace, "get", "watch", "patch"),
+		Entry("mover: locations", mover, "velero.io", "backupstoragelocations", namespace, "get"),
+		Entry("mover: credentials", mover, "", "secrets", namespace, "get"),
+	)
+
+	DescribeTable("refuses the rest",
+		func(account, group, resource, in string, verbs ...string) {
+			for _, verb := range verbs {
+				Expect(allowed(account, verb, group, resource, in)).To(BeFalse(), verb)
+			}
+		},
+		Entry("agent: Secrets of others", agent, "", "secrets", elsewhere, "get", "list", "watch"),
+		Entry("agent: all Secrets", agent, "", "secrets", namespace, "list", "watch", "create", "delete"),
+		Entry("agent: pods of others", agent, "", "pods", elsewhere, "get", "create", "delete"),
+		Entry("agent: PVCs of others", agent, "", "persistentvolumeclaims", elsewhere, "create", "patch", "delete"),
+		Entry("agent: shells in pods", agent, "", "pods/exec", namespace, "create"),
+		Entry("agent: removal of DataUploads", agent, "velero.io", "datauploads", namespace, "create", "delete"),
+		Entry("agent: removal of PVs", agent, "", "persistentvolumes", "", "delete"),
+		Entry("agent: more rights", agent, "rbac.authorization.k8s.io", "rolebindings", namespace, "create", "patch"),
+		Entry("mover: removal of DataUploads", mover, "velero.io", "datauploads", namespace, "create", "delete"),
+		Entry("mover: DataUploads of others", mover, "velero.io", "datauploads", elsewhere, "get", "patch"),
+		Entry("mover: all Secrets", mover, "", "secrets", namespace, "list", "watch"),
+		Entry("mover: Secrets of others", mover, "", "secrets", elsewhere, "get"),
+		Entry("mover: pods", mover, "", "pods", namespace, "get", "create", "delete"),
+		Entry("mover: volumes", mover, "", "persistentvolumes", "", "get", "delete"),
+	)
+
+	It("has no wildcards", func() {
+		for _, m := range load("rbac") {
+			object, err := decode(m)
+			Expect(err).NotTo(HaveOccurred())
+			var rules []rbacv1.PolicyRule
+			switch role := object.(type) {
+			case *rbacv1.Role:
+				rules = role.Rules
+			case *rbacv1.ClusterRole:
+				rules = role.Rules
+			}
+			for _, rule := range rules {
+				Expect(append(append(rule.Verbs, rule.Resources...), rule.APIGroups...)).NotTo(ContainElement("*"), m.file)
+			}
+		}
+	})
+})
