@@ -123,6 +123,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 		b.uploading()
 
 		By("canceling while there is no watch")
+		Eventually(made.count).WithTimeout(patience).Should(Equal(5))
 		made.closeLast()
 		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
 		b.patch(ctx, `{"spec":{"cancel":true}}`)

@@ -16,8 +16,12 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
-// progressInterval is the shortest time between two progress reports.
-const progressInterval = 10 * time.Second
+// The time between two progress reports grows from the first to the last: who looks at a small volume sees something, and
+// a large one costs the API server no more than with Velero.
+const (
+	firstInterval = time.Second
+	lastInterval  = 10 * time.Second
+)
 
 // reporter writes progress into the status of the DataUpload. It does so beside the upload, which never waits for it.
 type reporter struct {
@@ -57,6 +61,7 @@ func (r *reporter) observe(progress repository.Progress) {
 
 // run reports what is observed, until ctx ends.
 func (r *reporter) run(ctx context.Context) {
+	interval := firstInterval
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,8 +74,9 @@ func (r *reporter) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.clock.After(progressInterval):
+		case <-r.clock.After(interval):
 		}
+		interval = min(2*interval, lastInterval)
 	}
 }
 

@@ -3,6 +3,7 @@ package mover_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -50,7 +51,7 @@ var _ = Describe("The progress of an upload", func() {
 		})
 		b.start()
 		request = b.uploading()
-		Expect(request.ProgressInterval).To(Equal(10 * time.Second))
+		Expect(request.ProgressInterval).To(Equal(time.Second))
 	})
 
 	// pausing returns once the reporter waits for the next interval.
@@ -68,16 +69,18 @@ var _ = Describe("The progress of an upload", func() {
 		Expect(err).NotTo(HaveOccurred())
 	}
 
-	It("is written at once, then every ten seconds, and last", func(ctx context.Context) {
+	It("is written at once, then after growing pauses of up to ten seconds, and last", func(ctx context.Context) {
 		request.Progress(progressOf(100, 0))
 		Eventually(bodies).WithTimeout(patience).Should(Receive(Equal(body(`{"bytesDone":0,"totalBytes":100}`))))
-		pausing()
-		request.Progress(progressOf(100, 10))
-		request.Progress(progressOf(100, 20))
-		b.clock.Step(9 * time.Second)
-		Consistently(bodies).WithTimeout(quiet).ShouldNot(Receive())
-		b.clock.Step(time.Second)
-		Eventually(bodies).WithTimeout(patience).Should(Receive(Equal(body(`{"bytesDone":20,"totalBytes":100}`))))
+		for i, seconds := range []int{1, 2, 4, 8, 10, 10} {
+			pausing()
+			request.Progress(progressOf(100, 5))
+			request.Progress(progressOf(100, int64(10+i)))
+			b.clock.Step(time.Duration(seconds)*time.Second - time.Millisecond)
+			Consistently(bodies).WithTimeout(quiet).ShouldNot(Receive())
+			b.clock.Step(time.Millisecond)
+			Eventually(bodies).WithTimeout(patience).Should(Receive(Equal(body(fmt.Sprintf(`{"bytesDone":%d,"totalBytes":100}`, 10+i)))))
+		}
 		pausing()
 		succeeds()
 		Expect(bodies).To(Receive(Equal(body(`{"bytesDone":100,"totalBytes":100}`))))

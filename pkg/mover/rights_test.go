@@ -2,18 +2,22 @@ package mover_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 var _ = Describe("The rights of a mover", func() {
-	It("are few", func(ctx context.Context) {
+	It("are those of config/rbac", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
 		user, err := environment.AddUser(envtest.User{Name: "mover-" + b.namespace}, nil)
 		Expect(err).NotTo(HaveOccurred())
@@ -26,12 +30,11 @@ var _ = Describe("The rights of a mover", func() {
 		Expect(message).To(HavePrefix("get DataUpload " + b.namespace + "/" + duName + ": "))
 		Expect(message).To(ContainSubstring("is forbidden"))
 
-		By("uploading with these")
-		grant(ctx, b.namespace, "mover-"+b.namespace,
-			rule("velero.io", "datauploads", "get", "watch", "patch"),
-			rule("velero.io", "backupstoragelocations", "get"),
-			rule("", "secrets", "get"),
-		)
+		By("uploading with the Role")
+		grantRole(ctx, b.namespace, "mover-"+b.namespace)
+		Eventually(func() error {
+			return b.options.Client.Get(ctx, client.ObjectKeyFromObject(b.du), &v2alpha1.DataUpload{})
+		}).WithTimeout(patience).Should(Succeed(), "the API server must have seen the Role")
 		b.start()
 		b.waiting()
 		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
@@ -44,18 +47,19 @@ var _ = Describe("The rights of a mover", func() {
 	})
 })
 
-func rule(group, resource string, verbs ...string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
-}
-
-// grant gives a user rights in a namespace.
-func grant(ctx context.Context, namespace, user string, rules ...rbacv1.PolicyRule) {
+// grantRole gives a user the rights that a mover gets where config/ is deployed.
+func grantRole(ctx context.Context, namespace, user string) {
 	GinkgoHelper()
-	meta := metav1.ObjectMeta{Namespace: namespace, Name: "mover"}
-	Expect(admin.Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules})).To(Succeed())
+	file, err := os.Open(filepath.Join("..", "..", "config", "rbac", "mover_role.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { Expect(file.Close()).To(Succeed()) }()
+	role := &rbacv1.Role{}
+	Expect(yaml.NewYAMLOrJSONDecoder(file, 1024).Decode(role)).To(Succeed())
+	role.Namespace = namespace
+	Expect(admin.Create(ctx, role)).To(Succeed())
 	Expect(admin.Create(ctx, &rbacv1.RoleBinding{
-		ObjectMeta: meta,
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "mover"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
 	})).To(Succeed())
 }

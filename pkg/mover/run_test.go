@@ -201,7 +201,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 			b.start()
 			request := b.uploading()
 			request.Progress(progressOf(100, 50))
-			Eventually(b.patches).WithTimeout(patience).Should(Equal(1))
+			Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue(), "the first report must have been written")
 			request.Progress(progressOf(100, 60))
 			s.act(ctx, b)
 			message, err := b.ended()

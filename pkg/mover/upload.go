@@ -99,7 +99,7 @@ func uploadReporting(
 	reports.Go(func() { progress.run(reporting) })
 
 	request.Progress = progress.observe
-	request.ProgressInterval = progressInterval
+	request.ProgressInterval = firstInterval
 	return uploader.Upload(ctx, request)
 }
 

@@ -52,7 +52,7 @@ func (r *Repository) restore(ctx context.Context, snapshotID, targetDir string) 
 		RestoreDirEntryAtDepth: math.MaxInt32, // at all depths files, not placeholders
 		Cancel:                 canceled,
 	}
-	if _, err := restore.Entry(ctx, r.kopia, &directoryTimes{FilesystemOutput: output, rep: r.kopia}, root, options); err != nil {
+	if _, err := restore.Entry(ctx, r.kopia, &exactTimes{FilesystemOutput: output, rep: r.kopia}, root, options); err != nil {
 		return err
 	}
 	// Kopia returns no error if it was canceled.

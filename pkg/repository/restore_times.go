@@ -14,11 +14,12 @@ import (
 	"github.com/kopia/kopia/repo/object"
 	"github.com/kopia/kopia/snapshot"
 	"github.com/kopia/kopia/snapshot/restore"
+	"golang.org/x/sys/unix"
 )
 
-// directoryTimes restores the modification times of directories. Kopia stores them, but when it reads a directory it
-// shows for each directory in it the time of the newest file below.
-type directoryTimes struct {
+// exactTimes restores modification times that Kopia stores but does not restore as they were: when it reads a directory it
+// shows for each directory in it the time of the newest file below, and it sets those of links to the microsecond only.
+type exactTimes struct {
 	*restore.FilesystemOutput
 
 	rep   repo.Repository
@@ -26,7 +27,7 @@ type directoryTimes struct {
 }
 
 // BeginDirectory remembers the times of the directories in this one.
-func (d *directoryTimes) BeginDirectory(ctx context.Context, relativePath string, directory fs.Directory) error {
+func (d *exactTimes) BeginDirectory(ctx context.Context, relativePath string, directory fs.Directory) error {
 	if err := d.FilesystemOutput.BeginDirectory(ctx, relativePath, directory); err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (d *directoryTimes) BeginDirectory(ctx context.Context, relativePath string
 }
 
 // FinishDirectory comes when all of a directory is written.
-func (d *directoryTimes) FinishDirectory(ctx context.Context, relativePath string, directory fs.Directory) error {
+func (d *exactTimes) FinishDirectory(ctx context.Context, relativePath string, directory fs.Directory) error {
 	if err := d.FilesystemOutput.FinishDirectory(ctx, relativePath, directory); err != nil {
 		return err
 	}
@@ -63,4 +64,18 @@ func (d *directoryTimes) FinishDirectory(ctx context.Context, relativePath strin
 	}
 	modified := time.(fs.UTCTimestamp).ToTime()
 	return os.Chtimes(filepath.Join(d.TargetPath, filepath.FromSlash(relativePath)), modified, modified)
+}
+
+// CreateSymlink creates a link with its time to the nanosecond.
+func (d *exactTimes) CreateSymlink(ctx context.Context, relativePath string, link fs.Symlink) error {
+	if err := d.FilesystemOutput.CreateSymlink(ctx, relativePath, link); err != nil {
+		return err
+	}
+	path := filepath.Join(d.TargetPath, filepath.FromSlash(relativePath))
+	modified := unix.NsecToTimespec(link.ModTime().UnixNano())
+	err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{modified, modified}, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return fmt.Errorf("set the time of link %s: %w", relativePath, err)
+	}
+	return nil
 }

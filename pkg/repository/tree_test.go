@@ -39,13 +39,13 @@ func put(dir, name string, content []byte, mode os.FileMode) {
 	Expect(os.Chtimes(path, anyTime, anyTime)).To(Succeed())
 }
 
-// link makes a symbolic link. Kopia restores its time to the microsecond.
+// link makes a symbolic link with a time of nanoseconds.
 func link(dir, name, target string) {
 	GinkgoHelper()
 	path := filepath.Join(dir, name)
 	Expect(os.Symlink(target, path)).To(Succeed())
-	time := unix.NsecToTimeval(anyTime.Truncate(time.Microsecond).UnixNano())
-	Expect(unix.Lutimes(path, []unix.Timeval{time, time})).To(Succeed())
+	modified := unix.NsecToTimespec(anyTime.UnixNano())
+	Expect(unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{modified, modified}, unix.AT_SYMLINK_NOFOLLOW)).To(Succeed())
 }
 
 // describe says all about the entries of a directory that a backup must keep, by path.

@@ -240,38 +240,6 @@ var _ = Describe("Upload", func() {
 		Expect(repository.Initialize(ctx, access)).To(MatchError(repository.ErrLocationReadOnly))
 	})
 
-	It("uploads a device and writes it onto another", func(ctx context.Context) {
-		repo := open(ctx, newStore("a directory").access(namespace))
-		device := filepath.Join(GinkgoT().TempDir(), "device")
-		content := append(randomBytes(7, 5<<20), make([]byte, 7<<20)...)
-		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
-
-		var totals []int64
-		uploading := request(device)
-		uploading.Block = true
-		uploading.ProgressInterval = time.Millisecond
-		uploading.Progress = func(progress repository.Progress) { totals = append(totals, progress.TotalBytes) }
-		result, err := repo.Upload(ctx, uploading)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(result.TotalBytes).To(Equal(int64(12 << 20)))
-		Expect(result.Empty).To(BeFalse())
-		Expect(totals).To(HaveEach(int64(12<<20)), "the total is known from the start")
-
-		target := filepath.Join(GinkgoT().TempDir(), "target")
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
-		Expect(os.ReadFile(target)).To(Equal(content))
-	})
-
-	It("does not write a file system onto a device", func(ctx context.Context) {
-		repo := open(ctx, newStore("a directory").access(namespace))
-		result, err := repo.Upload(ctx, request(makeVolume()))
-		Expect(err).NotTo(HaveOccurred())
-		target := filepath.Join(GinkgoT().TempDir(), "target")
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(
-			MatchError(ContainSubstring("not the snapshot of a device")))
-		Expect(target).NotTo(BeAnExistingFile())
-	})
-
 	It("says that a snapshot does not exist", func(ctx context.Context) {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		missing := MatchError(ContainSubstring("snapshot not found"))

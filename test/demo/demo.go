@@ -88,7 +88,7 @@ func (d *demo) play(ctx context.Context) error {
 		fact{"restored", d.restoredDir()},
 		fact{"logs", d.logsDir()},
 		fact{"took", d.out.seconds(time.Since(d.started))},
-		fact{"delete with", "rm -r " + d.dir},
+		fact{"delete with", "rm -rf " + d.dir},
 	)
 	return nil
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,6 +153,7 @@ func versionsOf(list client.ObjectList) []string {
 			versions = append(versions, l.Items[i].ResourceVersion)
 		}
 	}
+	slices.Sort(versions) // a cache lists in any order
 	return versions
 }
 

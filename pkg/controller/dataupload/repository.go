@@ -86,8 +86,8 @@ func repositoryOutcome(repository *velerov1.BackupRepository) (outcome, error) {
 	default:
 		return wait(expose.Reason{
 			Code: waitingForRepository, Expected: true,
-			Message: fmt.Sprintf("backup repository %s is not initialised yet; the Velero server does that, "+
-				"or node-agent with --manage-repositories", repository.Name),
+			Message: fmt.Sprintf("backup repository %s is not yet initialised by the Velero server, "+
+				"or by node-agent with --manage-repositories", repository.Name),
 		})
 	}
 }

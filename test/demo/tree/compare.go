@@ -14,9 +14,6 @@ import (
 	"time"
 )
 
-// linkTimePrecision is what Kopia restores of the time of a symbolic link. Other times it restores to the nanosecond.
-const linkTimePrecision = time.Microsecond
-
 // Counts tells what a comparison has looked at.
 type Counts struct {
 	Files, Directories, Links int
@@ -99,9 +96,7 @@ func compareEntry(wantPath, gotPath string, want, got fs.FileInfo) ([]string, er
 	}
 	differ("owner", owner(want), owner(got))
 	isLink := want.Mode()&fs.ModeSymlink != 0
-	if !isLink || got.ModTime().Sub(want.ModTime()).Abs() > linkTimePrecision {
-		differ("time", want.ModTime().UTC().Format(time.RFC3339Nano), got.ModTime().UTC().Format(time.RFC3339Nano))
-	}
+	differ("time", want.ModTime().UTC().Format(time.RFC3339Nano), got.ModTime().UTC().Format(time.RFC3339Nano))
 	if isLink {
 		wantTarget, err := os.Readlink(wantPath)
 		if err != nil {

@@ -31,12 +31,12 @@ type filler struct {
 }
 
 // Fill writes about 220 MB into a directory: a few large files and many small ones, an empty file and directory, a
-// sparse file, symbolic links, a hard link, and modes that are not usual. Files can be read by this user.
+// sparse file, symbolic links, a hard link, modes that are not usual and, as root, other owners. This user can read all.
 func Fill(root string) error {
 	seed := [32]byte{'n', 'o', 'd', 'e', '-', 'a', 'g', 'e', 'n', 't'}
 	f := &filler{root: root, bytes: rand.NewChaCha8(seed), dirs: []string{root}}
 	f.random = rand.New(f.bytes)
-	for _, step := range []func() error{f.large, f.small, f.odd, f.sparse, f.links, f.touchDirs} {
+	for _, step := range []func() error{f.large, f.small, f.odd, f.owned, f.sparse, f.links, f.touchDirs} {
 		if err := step(); err != nil {
 			return fmt.Errorf("fill %s: %w", root, err)
 		}
@@ -104,6 +104,23 @@ func (f *filler) odd() error {
 		}
 	}
 	return os.Chmod(f.path("odd/read-only"), 0o555) //nolint:gosec // a directory needs its x bit
+}
+
+// owned writes files of other users, if this one may.
+func (f *filler) owned() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, owner := range []int{1000, 65534} {
+		name := fmt.Sprintf("odd/of-user-%d", owner)
+		if err := f.write(name, 100, 0o600); err != nil {
+			return err
+		}
+		if err := os.Chown(f.path(name), owner, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *filler) sparse() error {

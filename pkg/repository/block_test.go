@@ -1,0 +1,104 @@
+package repository_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// newDevice makes a block device with some content, or skips the spec where that cannot be done.
+func newDevice(content []byte) string {
+	GinkgoHelper()
+	if os.Geteuid() != 0 {
+		Skip("only root can make a loop device")
+	}
+	file := filepath.Join(GinkgoT().TempDir(), "backing")
+	Expect(os.WriteFile(file, content, 0o600)).To(Succeed())
+	output, err := exec.Command("losetup", "--find", "--show", file).CombinedOutput()
+	if err != nil {
+		Skip("this machine has no loop devices: " + strings.TrimSpace(string(output)) + " " + err.Error())
+	}
+	device := strings.TrimSpace(string(output))
+	DeferCleanup(func() { Expect(exec.Command("losetup", "--detach", device).Run()).To(Succeed()) })
+	return device
+}
+
+var _ = Describe("A snapshot of a device", func() {
+	content := append(randomBytes(7, 5<<20), make([]byte, 7<<20)...)
+
+	// uploadDevice uploads a device, or a file that stands for one.
+	uploadDevice := func(ctx context.Context, repo *repository.Repository, device string) repository.UploadResult {
+		GinkgoHelper()
+		var totals []int64
+		uploading := request(device)
+		uploading.Block = true
+		uploading.ProgressInterval = time.Millisecond
+		uploading.Progress = func(progress repository.Progress) { totals = append(totals, progress.TotalBytes) }
+		result, err := repo.Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(Equal(int64(len(content))))
+		Expect(result.IncrementalBytes).To(Equal(result.TotalBytes))
+		Expect(result.Empty).To(BeFalse())
+		Expect(totals).To(HaveEach(result.TotalBytes), "the total is known from the start")
+		return result
+	}
+
+	It("can be written into a file", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
+		result := uploadDevice(ctx, repo, device)
+
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		Expect(os.WriteFile(target, make([]byte, 20<<20), 0o600)).To(Succeed())
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
+		Expect(os.ReadFile(target)).To(Equal(content))
+	})
+
+	It("can be written onto a device that is large enough", func(ctx context.Context) {
+		source := newDevice(content)
+		target := newDevice(randomBytes(8, len(content)+4096))
+		small := newDevice(make([]byte, len(content)-4096))
+		link := filepath.Join(GinkgoT().TempDir(), "link")
+		Expect(os.Symlink(source, link)).To(Succeed())
+		repo := open(ctx, newStore("a directory").access(namespace))
+		result := uploadDevice(ctx, repo, link)
+
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
+		restored, err := os.ReadFile(target)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(restored[:len(content)]).To(Equal(content))
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, small)).To(
+			MatchError(ContainSubstring("the device has 12578816 bytes, but the snapshot 12582912")))
+	})
+
+	It("is not what a snapshot of files is", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		result, err := repo.Upload(ctx, request(makeVolume()))
+		Expect(err).NotTo(HaveOccurred())
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(
+			MatchError(ContainSubstring("not the snapshot of a device")))
+		Expect(target).NotTo(BeAnExistingFile())
+	})
+
+	It("can be left half-way", func(ctx context.Context) {
+		repo := open(ctx, newStore("a directory").access(namespace))
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
+		result := uploadDevice(ctx, repo, device)
+		canceled, cancel := context.WithCancel(ctx)
+		cancel()
+		Expect(repo.RestoreBlock(canceled, result.SnapshotID, filepath.Join(GinkgoT().TempDir(), "target"))).To(
+			MatchError(repository.ErrCanceled))
+		Expect(repo.Restore(canceled, result.SnapshotID, GinkgoT().TempDir())).To(MatchError(repository.ErrCanceled))
+	})
+})
