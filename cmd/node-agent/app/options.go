@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"errors"
+	goflag "flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -50,7 +51,9 @@ func (g *globalOptions) bindFlags(flags *pflag.FlagSet) {
 	flags.StringArray("features", nil, "accepted for Velero's sake")
 	flags.Bool("colorized", true, "accepted for Velero's sake")
 
+	// klog's flags are accepted as Velero accepts them; they would bury the others in the help.
 	flags.AddGoFlagSet(logging.KlogFlags())
+	logging.KlogFlags().VisitAll(func(f *goflag.Flag) { flags.Lookup(f.Name).Hidden = true })
 }
 
 // complete makes the parsed flags ready for use.
