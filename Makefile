@@ -46,6 +46,11 @@ test: ## Run all tests; those that need one get a real kube-apiserver.
 test-race: ## The same under the race detector; needs a C compiler.
 	@CGO_ENABLED=1 $(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
 
+.PHONY: faults
+faults: ## Inject every fault into every API call of the controller, one at a time; `make test` takes a sample.
+	@FAULTS=all $(MAKE) --no-print-directory test PKG=./test/integration \
+		TESTFLAGS='-count=1 -timeout 2h -ginkgo.label-filter=faults $(TESTFLAGS)'
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	@hack/fuzz.sh $(FUZZTIME)

@@ -96,6 +96,18 @@ func (t *trial) bindAlias(ctx context.Context) {
 	Expect(live.Status().Update(ctx, snapshot)).To(Succeed())
 }
 
+// aliasPair reads the alias; what is missing is nil.
+func (t *trial) aliasPair(ctx context.Context) (*snapshotv1.VolumeSnapshot, *snapshotv1.VolumeSnapshotContent) {
+	snapshot, content := &snapshotv1.VolumeSnapshot{}, &snapshotv1.VolumeSnapshotContent{}
+	if live.Get(ctx, t.key(), snapshot) != nil {
+		snapshot = nil
+	}
+	if live.Get(ctx, client.ObjectKey{Name: t.name}, content) != nil {
+		content = nil
+	}
+	return snapshot, content
+}
+
 // provision does what a CSI provisioner does for the backupPVC.
 func (t *trial) provision(ctx context.Context) {
 	pvc := &corev1.PersistentVolumeClaim{}

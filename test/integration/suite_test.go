@@ -38,6 +38,8 @@ var (
 	plane  *controlplane.ControlPlane
 	live   client.Client // reads and writes the API server
 	cached client.Client // reads the reconciler's cache
+
+	reconcilerCache client.Reader
 )
 
 func TestIntegration(t *testing.T) {
@@ -68,7 +70,7 @@ var _ = BeforeSuite(func() {
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	cached = mgr.GetClient()
+	cached, reconcilerCache = mgr.GetClient(), mgr.GetCache()
 	ctx, stop := context.WithCancel(context.Background())
 	Expect(dataupload.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	ended := make(chan struct{})

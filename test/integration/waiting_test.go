@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -9,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
@@ -167,6 +169,30 @@ var _ = Describe("a DataUpload that waits", func() {
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
 	})
 
+	It("says that spc_t and the restricted pod security level exclude each other", func(ctx context.Context) {
+		t := newTrial(backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}))
+		enforce(ctx, "restricted")
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		Expect(t.status(ctx).Message).To(And(
+			ContainSubstring("pod security level restricted"), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
+		enforce(ctx, "privileged")
+		t.settle(ctx)
+		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).To(Succeed(), "it goes on when that is mended")
+		t.abandon(ctx)
+	})
+
+	It("quotes the API server when the backup pod is refused", func(ctx context.Context) {
+		t := newTrial()
+		enforce(ctx, "restricted")
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		Expect(t.status(ctx).Message).To(And(
+			ContainSubstring("backup pod is refused"), ContainSubstring(`violates PodSecurity "restricted:latest"`)))
+		Expect(t.events()).To(ContainElement(HavePrefix("Warning AdmissionRefused")))
+		enforce(ctx, "privileged")
+		t.abandon(ctx)
+		t.expectNothingLeft(ctx)
+	})
+
 	It("warns that spcNoRelabeling without readOnly is ignored", func(ctx context.Context) {
 		t := newTrial(backupPVC(config.BackupPVC{SPCNoRelabeling: true}))
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
@@ -177,6 +203,13 @@ var _ = Describe("a DataUpload that waits", func() {
 		Expect(pod.Spec.SecurityContext.SELinuxOptions).To(BeNil())
 	})
 })
+
+// enforce sets the pod security level of Velero's namespace.
+func enforce(ctx context.Context, level string) {
+	patch := fmt.Appendf(nil, `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":%q}}}`, level)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: velero}}
+	Expect(live.Patch(ctx, namespace, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
+}
 
 var _ = Describe("slots", func() {
 	It("let one DataUpload move data on a node at a time, and the next start when it ends", func(ctx context.Context) {
