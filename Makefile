@@ -40,7 +40,7 @@ image: ## Build the container image; needs docker with buildx.
 .PHONY: test
 test: ## Run all tests; those that need one get a real kube-apiserver.
 	@assets="$$(hack/controlplane.sh)"; \
-	KUBEBUILDER_ASSETS="$$assets" go test -timeout 20m $(TESTFLAGS) $(PKG)
+	KUBEBUILDER_ASSETS="$$assets" go test -timeout 20m $(PKG) $(TESTFLAGS)
 
 .PHONY: test-race
 test-race: ## The same under the race detector; needs a C compiler.

@@ -55,7 +55,7 @@ func (e *election) run(ctx context.Context, lead func(context.Context) error) er
 	if err != nil {
 		return fmt.Errorf("preparing the lease: %w", err)
 	}
-	ctx, stop := context.WithCancel(ctx)
+	electing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
@@ -67,10 +67,14 @@ func (e *election) run(ctx context.Context, lead func(context.Context) error) er
 		WatchDog:        e.watch,
 		Name:            leaseName,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(ctx context.Context) {
+			OnStartedLeading: func(held context.Context) {
+				held, cancel := context.WithCancel(held)
+				defer cancel()
+				defer context.AfterFunc(ctx, cancel)()
 				e.options.Log.Info("leading: this agent reconciles")
 				metrics.SetLeading(true)
-				ended <- lead(ctx)
+				ended <- lead(held)
+				// The lease is given back when nothing that it guards runs any more.
 				stop()
 			},
 			OnStoppedLeading: func() { metrics.SetLeading(false) },
@@ -80,17 +84,23 @@ func (e *election) run(ctx context.Context, lead func(context.Context) error) er
 		return fmt.Errorf("preparing the election: %w", err)
 	}
 	e.watch.SetLeaderElection(elector)
-	asked := ctx
-	elector.Run(ctx)
-	if !elector.IsLeader() && asked.Err() == nil {
-		return errLeaseLost
-	}
+	defer context.AfterFunc(ctx, func() {
+		if !elector.IsLeader() {
+			stop()
+		}
+	})()
+	elector.Run(electing)
 	select {
 	case err := <-ended:
-		return err
+		if err != nil {
+			return err
+		}
 	default:
-		return nil
 	}
+	if ctx.Err() == nil {
+		return errLeaseLost
+	}
+	return nil
 }
 
 // identity names this process; the random part tells a restarted one from its predecessor.

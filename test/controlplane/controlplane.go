@@ -57,7 +57,7 @@ func Start() (*ControlPlane, error) {
 	if err != nil {
 		// What did start must not be left running.
 		_ = environment.Stop()
-		return nil, fmt.Errorf("start etcd and kube-apiserver from KUBEBUILDER_ASSETS=%q (hack/controlplane.sh prints what it should be): %w",
+		return nil, fmt.Errorf("start etcd and kube-apiserver from KUBEBUILDER_ASSETS=%q, which hack/controlplane.sh prints: %w",
 			os.Getenv("KUBEBUILDER_ASSETS"), err)
 	}
 	// Everything in a demo or test happens at once; the client's own limits would only slow it down.
