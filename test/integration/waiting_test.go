@@ -231,9 +231,13 @@ var _ = Describe("slots", func() {
 
 var _ = DescribeTable("a DataUpload that nobody can serve fails at once", func(ctx context.Context, spec func(*v2alpha1.DataUploadSpec), words string) {
 	t := newTrial(func(t *trial) { t.spec = spec })
+	t.makeSource(ctx)
 	t.create(ctx)
-	t.settle(ctx)
+	t.settleAll(ctx)
 	du := t.upload(ctx)
+	if namesSource(t, &du.Spec) {
+		t.expectNothingLeft(ctx)
+	}
 	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
 	Expect(du.Status.Message).To(ContainSubstring(words))
 	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
@@ -249,6 +253,12 @@ var _ = DescribeTable("a DataUpload that nobody can serve fails at once", func(c
 	Entry("no location", func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "" }, "backupStorageLocation is empty"),
 	Entry("read-only location", func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "archive" }, `"archive" is read-only`),
 )
+
+// namesSource tells whether a spec leads to the trial's own source snapshot.
+func namesSource(t *trial, spec *v2alpha1.DataUploadSpec) bool {
+	return spec.SnapshotType == v2alpha1.SnapshotTypeCSI && spec.SourceNamespace == "shop" &&
+		spec.CSISnapshot != nil && spec.CSISnapshot.VolumeSnapshot == "velero-"+t.name
+}
 
 var _ = DescribeTable("data movers", func(ctx context.Context, mover string, ours bool) {
 	t := newTrial(func(t *trial) {

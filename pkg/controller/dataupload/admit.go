@@ -12,11 +12,11 @@ import (
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
 func (r *Reconciler) admit(_ context.Context, s *scope) (outcome, error) {
+	guard(s)
 	if message := invalid(&s.du.Spec); message != "" {
 		s.end(failed, message)
 		return outcome{}, nil
 	}
-	controllerutil.AddFinalizer(s.du, v2alpha1.DataUploadFinalizer)
 	if s.du.Labels == nil {
 		s.du.Labels = map[string]string{}
 	}
@@ -29,6 +29,14 @@ func (r *Reconciler) admit(_ context.Context, s *scope) (outcome, error) {
 			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.du.Spec.CSISnapshot.StorageClass)
 	}
 	return outcome{}, nil
+}
+
+// guard adds the finalizer, so that the source snapshot, which was made for the DataUpload, goes with it however it ends.
+// What is behind a snapshot of another type nobody here knows.
+func guard(s *scope) {
+	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !isDeleting(s.du) {
+		controllerutil.AddFinalizer(s.du, v2alpha1.DataUploadFinalizer)
+	}
 }
 
 // invalid says what is wrong with a spec, or nothing.

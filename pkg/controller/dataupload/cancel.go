@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -30,9 +28,8 @@ func (r *Reconciler) cancel(_ context.Context, s *scope) (outcome, error) {
 		s.du.Status.Message = cancelMessage(s)
 		return outcome{}, nil
 	}
-	if s.phase() == isNew && !isDeleting(s.du) && invalid(&s.du.Spec) == "" {
-		// The source snapshot was made for this DataUpload and must go with it.
-		controllerutil.AddFinalizer(s.du, v2alpha1.DataUploadFinalizer)
+	if s.phase() == isNew {
+		guard(s)
 	}
 	s.end(canceled, cancelMessage(s))
 	return outcome{}, nil

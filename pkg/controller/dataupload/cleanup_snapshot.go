@@ -107,7 +107,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 
 // removeOwningSource removes a source VolumeSnapshot that was never taken over, and the storage snapshot with it.
 func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, error) {
-	if s.du.Spec.CSISnapshot == nil || s.du.Spec.CSISnapshot.VolumeSnapshot == "" {
+	if s.du.Spec.CSISnapshot == nil || s.du.Spec.CSISnapshot.VolumeSnapshot == "" || s.du.Spec.SourceNamespace == "" {
 		return "", nil
 	}
 	source, err := r.sourceSnapshot(ctx, s)
