@@ -1,12 +1,14 @@
 package mover_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/location"
@@ -55,6 +57,49 @@ var _ = Describe("A mover with a real repository", func() {
 		target := GinkgoT().TempDir()
 		Expect(opened.Restore(ctx, moved.SnapshotID, target)).To(Succeed())
 		Expect(os.ReadFile(filepath.Join(target, "orders", "1"))).To(Equal(content))
+	})
+
+	It("moves the data of a block volume", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
+		content := bytes.Repeat([]byte("block "), 1<<18)
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
+
+		b.options.VolumePath = device
+		b.options.VolumeMode = corev1.PersistentVolumeBlock
+		b.options.Open = mover.OpenRepository
+		b.start()
+		message, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		moved, err := result.Parse(message)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(moved.Source).To(Equal(result.Source{ByPath: device, VolumeMode: "Block"}))
+		Expect(moved.TotalBytes).To(BeEquivalentTo(len(content)))
+
+		By("restoring it")
+		opened, err := repository.Open(ctx, access(ctx, b))
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(opened.Close)
+		target := filepath.Join(GinkgoT().TempDir(), "device")
+		Expect(opened.RestoreBlock(ctx, moved.SnapshotID, target)).To(Succeed())
+		restored, err := os.ReadFile(target)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(bytes.Equal(restored, content)).To(BeTrue())
+	})
+
+	It("says that the password is wrong", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		right := access(ctx, b)
+		right.Password = "another one"
+		Expect(repository.Initialize(ctx, right)).To(Succeed())
+		b.options.VolumePath = GinkgoT().TempDir()
+		b.options.Open = mover.OpenRepository
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(message).To(ContainSubstring(repository.ErrWrongPassword.Error()))
+		Expect(message).NotTo(ContainSubstring(right.Password))
 	})
 
 	It("says that nobody has made the repository", func(ctx context.Context) {
