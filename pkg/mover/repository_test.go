@@ -26,6 +26,20 @@ var _ = Describe("A mover with a real repository", func() {
 		return a
 	}
 
+	// move lets a mover move a volume, which must succeed, and returns what it left.
+	move := func(b *bench, path string, mode corev1.PersistentVolumeMode) result.Result {
+		GinkgoHelper()
+		b.options.VolumePath, b.options.VolumeMode = path, mode
+		b.options.Open = mover.OpenRepository
+		b.start()
+		message, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		moved, err := result.Parse(message)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(moved.Source).To(Equal(result.Source{ByPath: path, VolumeMode: string(mode)}))
+		return moved
+	}
+
 	It("moves the data", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
@@ -34,14 +48,7 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(os.Mkdir(filepath.Join(volume, "orders"), 0o750)).To(Succeed())
 		Expect(os.WriteFile(filepath.Join(volume, "orders", "1"), content, 0o600)).To(Succeed())
 
-		b.options.VolumePath = volume
-		b.options.Open = mover.OpenRepository
-		b.start()
-		message, err := b.ended()
-		Expect(err).NotTo(HaveOccurred())
-		moved, err := result.Parse(message)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(moved.Source).To(Equal(result.Source{ByPath: volume, VolumeMode: "Filesystem"}))
+		moved := move(b, volume, corev1.PersistentVolumeFilesystem)
 		Expect(moved.TotalBytes).To(BeEquivalentTo(len(content)))
 		Expect(b.progress(ctx)).To(Equal(v2alpha1.DataMoveOperationProgress{
 			TotalBytes: int64(len(content)), BytesDone: int64(len(content)),
@@ -66,15 +73,7 @@ var _ = Describe("A mover with a real repository", func() {
 		device := filepath.Join(GinkgoT().TempDir(), "device")
 		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
 
-		b.options.VolumePath = device
-		b.options.VolumeMode = corev1.PersistentVolumeBlock
-		b.options.Open = mover.OpenRepository
-		b.start()
-		message, err := b.ended()
-		Expect(err).NotTo(HaveOccurred())
-		moved, err := result.Parse(message)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(moved.Source).To(Equal(result.Source{ByPath: device, VolumeMode: "Block"}))
+		moved := move(b, device, corev1.PersistentVolumeBlock)
 		Expect(moved.TotalBytes).To(BeEquivalentTo(len(content)))
 
 		By("restoring it")

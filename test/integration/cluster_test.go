@@ -81,9 +81,9 @@ func (t *trial) makeSource(ctx context.Context) {
 
 // bindAlias does what the snapshot controller does with the alias pair.
 func (t *trial) bindAlias(ctx context.Context) {
-	content, snapshot := &snapshotv1.VolumeSnapshotContent{}, &snapshotv1.VolumeSnapshot{}
-	Expect(live.Get(ctx, client.ObjectKey{Name: t.name}, content)).To(Succeed())
-	Expect(live.Get(ctx, client.ObjectKey{Namespace: velero, Name: t.name}, snapshot)).To(Succeed())
+	snapshot, content := t.aliasPair(ctx)
+	Expect(content).NotTo(BeNil())
+	Expect(snapshot).NotTo(BeNil())
 	Expect(content.Spec.VolumeSnapshotRef.Namespace).To(Equal(velero))
 	content.Spec.VolumeSnapshotRef.UID = snapshot.UID
 	controllerutil.AddFinalizer(content, finalizer)

@@ -52,8 +52,9 @@ func (g *globalOptions) bindFlags(flags *pflag.FlagSet) {
 	flags.Bool("colorized", true, "accepted for Velero's sake")
 
 	// klog's flags are accepted as Velero accepts them; they would bury the others in the help.
-	flags.AddGoFlagSet(logging.KlogFlags())
-	logging.KlogFlags().VisitAll(func(f *goflag.Flag) { flags.Lookup(f.Name).Hidden = true })
+	klogFlags := logging.KlogFlags()
+	flags.AddGoFlagSet(klogFlags)
+	klogFlags.VisitAll(func(f *goflag.Flag) { flags.Lookup(f.Name).Hidden = true })
 }
 
 // complete makes the parsed flags ready for use.
