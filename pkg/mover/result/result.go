@@ -18,6 +18,10 @@ const (
 	// Nothing is wrong with the data, another pod may try again.
 	InterruptedSuffix = "interrupted by SIGTERM"
 
+	// ExitRetryable is the exit code of a mover that failed for a cause that another attempt may not meet; it is EX_TEMPFAIL
+	// of sysexits.h. Any other code but 0 says that another attempt would fail as well.
+	ExitRetryable = 75
+
 	// MaxLength is how many bytes of a termination message Kubernetes keeps.
 	MaxLength = 4096
 )

@@ -1,0 +1,61 @@
+// Package attempts keeps on a DataUpload which attempts at moving its data were lost, so that neither a restart of the
+// agent nor a change of leader forgets one. The CRD is Velero's and has no field for it, hence an annotation.
+package attempts
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Annotation holds the lost attempts as a JSON list, oldest first.
+const Annotation = "node-agent.io/lost-attempts"
+
+// Lost is an attempt whose backup pod did not come to an end of its own: nothing is wrong with the data.
+type Lost struct {
+	// Pod is the UID of the backup pod, empty if it was gone before anybody saw it.
+	Pod types.UID `json:"pod,omitempty"`
+	// Node is where the pod ran, empty if it never did.
+	Node string `json:"node,omitempty"`
+	// At is when the loss was noticed.
+	At metav1.Time `json:"at"`
+	// Reason says in words what happened to the pod.
+	Reason string `json:"reason"`
+}
+
+// LostBy returns the lost attempts, oldest first. An annotation that cannot be read, since somebody edited it, counts
+// as none.
+func LostBy(obj metav1.Object) []Lost {
+	var lost []Lost
+	if err := json.Unmarshal([]byte(obj.GetAnnotations()[Annotation]), &lost); err != nil {
+		return nil
+	}
+	return lost
+}
+
+// Number is the number of the attempt that runs or comes next, counted from 1.
+func Number(obj metav1.Object) int {
+	return len(LostBy(obj)) + 1
+}
+
+// IsLost tells whether a pod belongs to an attempt that was given up.
+func IsLost(obj metav1.Object, pod types.UID) bool {
+	return slices.ContainsFunc(LostBy(obj), func(l Lost) bool { return l.Pod == pod })
+}
+
+// Record adds a lost attempt.
+func Record(obj metav1.Object, lost Lost) {
+	list, err := json.Marshal(append(LostBy(obj), lost))
+	if err != nil {
+		panic(fmt.Sprintf("marshal lost attempts: %v", err)) // strings and a time can always be marshalled
+	}
+	annotations := obj.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[Annotation] = string(list)
+	obj.SetAnnotations(annotations)
+}
