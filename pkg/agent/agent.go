@@ -34,6 +34,8 @@ type Options struct {
 	ConfigMap string
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
+	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails.
+	MaxAttempts int
 	// ManageRepositories makes the agent initialise repositories, where no Velero server does.
 	ManageRepositories bool
 	// MetricsAddress and HealthAddress are what the HTTP servers listen on.

@@ -51,6 +51,7 @@ func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme 
 			NodeName:       options.NodeName,
 			Config:         cfg,
 			PrepareTimeout: options.PrepareTimeout,
+			MaxAttempts:    options.MaxAttempts,
 		},
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),

@@ -3,11 +3,13 @@ package expose
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/config"
 )
 
@@ -47,7 +49,7 @@ func BackupPod(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
 			SecurityContext:               podSecurityContext(section),
-			Affinity:                      nodeAffinity(volume.Topology),
+			Affinity:                      nodeAffinity(volume.Topology, attempts.LostBy(du)),
 			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
 				MaxSkew:           1,
 				TopologyKey:       corev1.LabelHostname,
@@ -88,6 +90,9 @@ func container(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 		VolumeMounts:             slices.Clone(template.VolumeMounts),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
+	if number := attempts.Number(du); number > 1 {
+		c.Args = append(c.Args, "--attempt="+strconv.Itoa(number))
+	}
 	if volume.Mode == corev1.PersistentVolumeBlock {
 		c.VolumeDevices = []corev1.VolumeDevice{{Name: string(du.UID), DevicePath: VolumePath(du)}}
 	} else {
@@ -113,8 +118,8 @@ func UsesSPC(section config.BackupPVC) bool {
 	return section.ReadOnly && section.SPCNoRelabeling
 }
 
-// nodeAffinity lets the pod run where the volume can be used, and never on Windows.
-func nodeAffinity(topology *corev1.NodeSelector) *corev1.Affinity {
+// nodeAffinity lets the pod run where the volume can be used, never on Windows, and rather not where attempts were lost.
+func nodeAffinity(topology *corev1.NodeSelector, lost []attempts.Lost) *corev1.Affinity {
 	notWindows := corev1.NodeSelectorRequirement{
 		Key: corev1.LabelOSStable, Operator: corev1.NodeSelectorOpNotIn, Values: []string{string(v2alpha1.NodeOSWindows)},
 	}
@@ -126,6 +131,24 @@ func nodeAffinity(topology *corev1.NodeSelector) *corev1.Affinity {
 		terms[i].MatchExpressions = append(terms[i].MatchExpressions, notWindows)
 	}
 	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
-		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: terms},
+		RequiredDuringSchedulingIgnoredDuringExecution:  &corev1.NodeSelector{NodeSelectorTerms: terms},
+		PreferredDuringSchedulingIgnoredDuringExecution: avoid(lost),
 	}}
+}
+
+// avoid prefers nodes other than those of lost attempts: what ended one pod there may well end the next. It is no more
+// than a preference, because the volume may be usable on that node only.
+func avoid(lost []attempts.Lost) []corev1.PreferredSchedulingTerm {
+	var elsewhere []corev1.NodeSelectorRequirement
+	for _, l := range lost {
+		if l.Node != "" {
+			elsewhere = append(elsewhere, corev1.NodeSelectorRequirement{
+				Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpNotIn, Values: []string{l.Node},
+			})
+		}
+	}
+	if elsewhere == nil {
+		return nil
+	}
+	return []corev1.PreferredSchedulingTerm{{Weight: 100, Preference: corev1.NodeSelectorTerm{MatchFields: elsewhere}}}
 }

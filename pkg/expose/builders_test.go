@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -123,6 +124,21 @@ var _ = Describe("what does not depend on the configuration", func() {
 		Expect(pod.Labels).To(HaveKeyWithValue("velero.io/data-upload", du.Name))
 		Expect(pod.Labels).To(HaveKeyWithValue("velero.io/exposer-pod-group", "snapshot-exposer"))
 		Expect(expose.IsOurs(pod, du)).To(BeTrue())
+	})
+
+	It("runs a later attempt rather on nodes where none was lost", func() {
+		du := dataUpload()
+		attempts.Record(du, attempts.Lost{Node: "n1", Reason: "evicted"})
+		attempts.Record(du, attempts.Lost{Reason: "deleted before it had a node"})
+		attempts.Record(du, attempts.Lost{Node: "n2", Reason: "evicted"})
+		pod := expose.BackupPod(du, config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem), expose.AgentTemplate{})
+		Expect(pod.Spec.Containers[0].Args).To(ContainElement("--attempt=4"))
+		preferred := pod.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+		Expect(preferred).To(HaveLen(1))
+		Expect(preferred[0].Preference.MatchFields).To(Equal([]corev1.NodeSelectorRequirement{
+			{Key: "metadata.name", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"n1"}},
+			{Key: "metadata.name", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"n2"}},
+		}))
 	})
 
 	It("runs where the source volume can be used, and never changes the volume's own topology", func() {

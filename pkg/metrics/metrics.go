@@ -39,6 +39,10 @@ var (
 		Namespace: namespace, Name: "data_upload_incremental_bytes_total",
 		Help: "Bytes of volumes that were new or changed since the backup before.",
 	})
+	lostAttempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "data_upload_lost_attempts_total",
+		Help: "Backup pods that were lost while their DataUpload went on, by cause.",
+	}, []string{"cause"})
 	buildInfo = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
 		Help: "Always 1; the label tells the version.",
@@ -51,7 +55,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(uploadSuccess, uploadFailure, uploadCancel,
-		prepareSeconds, moveSeconds, movedBytes, changedBytes, buildInfo, leading)
+		prepareSeconds, moveSeconds, movedBytes, changedBytes, lostAttempts, buildInfo, leading)
 }
 
 func veleroCounter(name, help string) *prometheus.CounterVec {
@@ -91,4 +95,9 @@ func SetLeading(leads bool) {
 		value = 1
 	}
 	leading.Set(value)
+}
+
+// ObserveLostAttempt counts a backup pod that was lost. cause is one of few words.
+func ObserveLostAttempt(cause string) {
+	lostAttempts.WithLabelValues(cause).Inc()
 }

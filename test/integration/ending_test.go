@@ -81,18 +81,6 @@ var _ = Describe("an end", func() {
 		t.expectNothingLeft(ctx)
 	})
 
-	It("fails when the backup pod was deleted by hand", func(ctx context.Context) {
-		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
-		pod := &corev1.Pod{}
-		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
-		Expect(live.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
-		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
-		Expect(t.status(ctx).Message).To(ContainSubstring("backup pod is gone"))
-		t.expectNothingLeft(ctx)
-	})
-
 	DescribeTable("Failed always says why", func(ctx context.Context, end func(context.Context, *trial), words string) {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
@@ -107,22 +95,6 @@ var _ = Describe("an end", func() {
 		Entry("the mover's own words", func(ctx context.Context, t *trial) {
 			t.endPod(ctx, corev1.PodFailed, "cannot read /data/secret: permission denied")
 		}, "cannot read /data/secret: permission denied"),
-		Entry("no words at all", func(ctx context.Context, t *trial) {
-			t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodFailed })
-		}, "nothing says why"),
-		Entry("out of memory", func(ctx context.Context, t *trial) {
-			t.podStatus(ctx, func(s *corev1.PodStatus) {
-				s.Phase = corev1.PodFailed
-				s.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{
-					Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"},
-				}}}
-			})
-		}, "exit code 137, reason OOMKilled"),
-		Entry("evicted", func(ctx context.Context, t *trial) {
-			t.podStatus(ctx, func(s *corev1.PodStatus) {
-				s.Phase, s.Reason, s.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
-			})
-		}, "Evicted: The node was low on resource: memory."),
 		Entry("success without a result", func(ctx context.Context, t *trial) {
 			t.endPod(ctx, corev1.PodSucceeded, "")
 		}, "left no usable result"),

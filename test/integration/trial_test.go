@@ -25,7 +25,10 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 )
 
-const prepareTimeout = 30 * time.Minute
+const (
+	prepareTimeout = 30 * time.Minute
+	maxAttempts    = 3
+)
 
 // trial is one DataUpload with its own reconciler and clock.
 type trial struct {
@@ -56,7 +59,7 @@ func newTrial(changes ...func(*trial)) *trial {
 	log.SetOutput(GinkgoWriter)
 	t.r = &dataupload.Reconciler{
 		Options: dataupload.Options{
-			Namespace: velero, NodeName: "agent-node", Config: config.Default(), PrepareTimeout: prepareTimeout,
+			Namespace: velero, NodeName: "agent-node", Config: config.Default(), PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
 	}

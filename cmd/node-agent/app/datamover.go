@@ -23,7 +23,7 @@ const (
 
 // ignoredBackupFlags are passed by newer agents of Velero. They serve movers that read changed blocks only.
 var ignoredBackupFlags = []string{
-	"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name",
+	"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name", "attempt",
 }
 
 // backupOptions are the flags of `data-mover backup`.

@@ -18,6 +18,9 @@ const (
 	defaultMetricsAddress  = ":8085"
 )
 
+// defaultMaxAttempts is ours: Velero's agent gives up with the first backup pod that is lost.
+const defaultMaxAttempts = 3
+
 // defaultHealthAddress is ours: Velero's agent has no health endpoint.
 const defaultHealthAddress = ":8081"
 
@@ -35,6 +38,9 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 			if options.PrepareTimeout <= 0 {
 				return fmt.Errorf("--data-mover-prepare-timeout is %s, it must be more than zero", options.PrepareTimeout)
 			}
+			if options.MaxAttempts < 1 {
+				return fmt.Errorf("--data-mover-max-attempts is %d, it must be at least 1", options.MaxAttempts)
+			}
 			options.Namespace = g.namespace
 			options.NodeName = nodeName()
 			options.Log = g.log
@@ -48,6 +54,8 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 	flags.StringVar(&options.ConfigMap, "node-agent-configmap", "", "name of the ConfigMap with the configuration, in Velero's namespace")
 	flags.DurationVar(&options.PrepareTimeout, "data-mover-prepare-timeout", defaultPrepareTimeout,
 		"how long a DataUpload may take to be prepared before it is canceled")
+	flags.IntVar(&options.MaxAttempts, "data-mover-max-attempts", defaultMaxAttempts,
+		"how many backup pods may be lost to one DataUpload, by eviction or with their node, before it fails")
 	flags.StringVar(&options.MetricsAddress, "metrics-address", defaultMetricsAddress, "address to serve /metrics on")
 	flags.StringVar(&options.HealthAddress, "health-address", defaultHealthAddress, "address to serve /healthz and /readyz on")
 	flags.BoolVar(&options.ManageRepositories, "manage-repositories", false,

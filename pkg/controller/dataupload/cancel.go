@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -55,7 +56,7 @@ func (r *Reconciler) stop(ctx context.Context, s *scope) (outcome, error) {
 	}
 	if podEnded(s.pod) {
 		// It may have been done before it heard of it. Then the data is there, and saying so keeps it findable.
-		return r.finish(ctx, s)
+		return r.takeResult(s)
 	}
 	reason := expose.Reason{} // the message already says what is going on
 	if !isDeleting(s.pod) {
@@ -65,7 +66,7 @@ func (r *Reconciler) stop(ctx context.Context, s *scope) (outcome, error) {
 		}
 		return wait(reason)
 	}
-	after, err := r.forceStuckPod(ctx, s)
+	after, err := r.forceStuckPod(ctx, s, s.pod)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -73,13 +74,13 @@ func (r *Reconciler) stop(ctx context.Context, s *scope) (outcome, error) {
 }
 
 // forceStuckPod removes a pod that should long have stopped. It returns when to look again.
-func (r *Reconciler) forceStuckPod(ctx context.Context, s *scope) (time.Duration, error) {
+func (r *Reconciler) forceStuckPod(ctx context.Context, s *scope, pod *corev1.Pod) (time.Duration, error) {
 	// The deletion timestamp is when the grace period ends.
-	if remaining := s.pod.DeletionTimestamp.Add(forceAfter).Sub(s.now); remaining > 0 {
+	if remaining := pod.DeletionTimestamp.Add(forceAfter).Sub(s.now); remaining > 0 {
 		return remaining, nil
 	}
-	s.log.WithField("node", s.pod.Spec.NodeName).Warn("backup pod does not stop, its node may be gone: removing it by force")
-	err := r.Client.Delete(ctx, s.pod, client.Preconditions{UID: &s.pod.UID}, client.GracePeriodSeconds(0))
+	s.log.WithField("node", pod.Spec.NodeName).Warn("backup pod does not stop, its node may be gone: removing it by force")
+	err := r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
 	if client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("removing backup pod by force: %w", err)
 	}

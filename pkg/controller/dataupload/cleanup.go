@@ -62,7 +62,7 @@ func (r *Reconciler) removePod(ctx context.Context, s *scope) (string, error) {
 	}
 	remaining := "backup pod " + s.pod.Name
 	if isDeleting(s.pod) {
-		_, err := r.forceStuckPod(ctx, s)
+		_, err := r.forceStuckPod(ctx, s, s.pod)
 		return remaining, err
 	}
 	return remaining, r.delete(ctx, "backup pod", s.pod)

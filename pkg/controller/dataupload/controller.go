@@ -33,6 +33,8 @@ type Options struct {
 	Config *config.Config
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
+	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails, at least 1.
+	MaxAttempts int
 }
 
 // Reconciler moves DataUploads from New to Completed, Failed or Canceled.
@@ -75,6 +77,7 @@ var steps = []step{
 	{"repository", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureRepository},
 	{"snapshot", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureSnapshot},
 	{"backupPVC", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureBackupPVC},
+	{"nextAttempt", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).awaitNextAttempt},
 	{"backupPod", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureBackupPod},
 	{"prepared", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).awaitPrepared},
 	{"start", []v2alpha1.DataUploadPhase{prepared}, (*Reconciler).start},

@@ -20,11 +20,9 @@ func (r *Reconciler) endPreparing(s *scope, end outcome, err error) {
 	cause := s.du.Status.Message
 	switch {
 	case err != nil:
-		cause = err.Error()
-	case end.reason.Message != "" && end.reason.Code != notMade:
-		cause = end.reason.Message
-	case cause == "":
-		cause = end.reason.Message
+		cause = r.inAttempt(s.du, err.Error())
+	case cause == "", end.reason.Message != "" && end.reason.Code != notMade:
+		cause = r.inAttempt(s.du, end.reason.Message)
 	}
 	s.end(canceled, fmt.Sprintf("not prepared within the prepare timeout of %s: %s", r.PrepareTimeout, cause))
 }

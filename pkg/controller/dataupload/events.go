@@ -20,6 +20,12 @@ const (
 // announce tells about what was just written: Events for the user at the DataUpload, metrics, one log line a phase.
 func (r *Reconciler) announce(s *scope, before *v2alpha1.DataUpload) {
 	status := &s.du.Status
+	if s.lost != "" {
+		r.announceLoss(s)
+		if status.Phase == accepted {
+			return
+		}
+	}
 	if status.Phase == before.Status.Phase {
 		if status.Message != before.Status.Message && s.reason.Code != "" {
 			r.announceWait(s)

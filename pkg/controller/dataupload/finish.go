@@ -16,33 +16,45 @@ import (
 const emptyVolume = "volume was empty so no data was upload"
 
 // finish waits for the backup pod to end and takes over its result.
-func (r *Reconciler) finish(_ context.Context, s *scope) (outcome, error) {
-	if s.pod != nil && !podEnded(s.pod) {
+func (r *Reconciler) finish(ctx context.Context, s *scope) (outcome, error) {
+	switch {
+	case s.pod == nil:
+		gone, err := r.podGone(ctx, s)
+		if err != nil || !gone {
+			return outcome{waits: true, after: retry}, err
+		}
+		return r.lose(s, loss{cause: "Deleted", words: "backup pod is gone: it was deleted, or its node was"})
+	case podEnded(s.pod):
+		return r.takeResult(s)
+	case isDeleting(s.pod) && s.phase() == prepared:
+		return r.lose(s, loss{cause: "Deleted", words: "backup pod was deleted before its turn"})
+	case isDeleting(s.pod):
+		after, err := r.forceStuckPod(ctx, s, s.pod)
+		return outcome{waits: true, after: after, reason: expose.Reason{
+			Code: backupPodLost, Message: fmt.Sprintf("backup pod on node %s is being deleted", s.pod.Spec.NodeName),
+		}}, err
+	default:
 		return wait(expose.Reason{})
 	}
-	s.endWithPod()
+}
+
+// takeResult ends the DataUpload, or this attempt at it, as the backup pod has ended.
+func (r *Reconciler) takeResult(s *scope) (outcome, error) {
+	switch how := lossOf(s.pod); {
+	case podSucceeded(s.pod):
+		r.endSucceeded(s)
+	case s.phase() == canceling:
+		s.end(canceled, s.du.Status.Message)
+	case how != loss{}:
+		return r.lose(s, how)
+	default:
+		s.end(failed, r.inAttempt(s.du, "backup pod failed: "+moverWords(moverEnd(s.pod))))
+	}
 	return outcome{}, nil
 }
 
-// endWithPod ends the DataUpload as its backup pod has ended.
-func (s *scope) endWithPod() {
-	switch {
-	case s.pod == nil:
-		s.end(failed, fmt.Sprintf("backup pod is gone: it was deleted, or its node %s was, while the DataUpload was %s",
-			s.du.Status.Node, s.phase()))
-	case s.pod.Status.Phase == corev1.PodSucceeded:
-		s.endSucceeded()
-	case !podEnded(s.pod):
-		s.end(failed, fmt.Sprintf("backup pod on node %s is being deleted while the DataUpload was %s", s.pod.Spec.NodeName, s.phase()))
-	case s.phase() == canceling:
-		s.end(canceled, s.du.Status.Message)
-	default:
-		s.end(failed, "backup pod failed: "+podFailure(s.pod, string(s.du.UID)))
-	}
-}
-
-func (s *scope) endSucceeded() {
-	moved, err := result.Parse(terminationMessage(s.pod, string(s.du.UID)))
+func (r *Reconciler) endSucceeded(s *scope) {
+	moved, err := result.Parse(terminationMessage(s.pod))
 	if err != nil {
 		s.end(failed, fmt.Sprintf("backup pod succeeded, but left no usable result: %v", err))
 		return
@@ -51,47 +63,17 @@ func (s *scope) endSucceeded() {
 	if moved.EmptySnapshot {
 		message = emptyVolume
 	}
-	s.end(completed, message)
+	s.end(completed, r.inAttempt(s.du, message))
 	s.du.Status.Path = expose.VolumePath(s.du)
 	s.du.Status.SnapshotID = moved.SnapshotID
 	s.du.Status.IncrementalBytes = moved.IncrementalBytes
 	s.du.Status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
 }
 
-func podEnded(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-// podFailure says why a pod failed; it never is empty. An evicted or killed mover leaves no message of its own.
-func podFailure(pod *corev1.Pod, mover string) string {
-	var parts []string
-	if pod.Status.Reason != "" {
-		parts = append(parts, strings.TrimSuffix(pod.Status.Reason+": "+pod.Status.Message, ": "))
-	}
-	if message := terminationMessage(pod, mover); message != "" {
-		parts = append(parts, message)
-	}
-	for _, status := range pod.Status.ContainerStatuses {
-		ended := status.State.Terminated
-		if ended == nil || ended.ExitCode == 0 {
-			continue
-		}
-		if len(parts) == 0 || ended.Reason != "Error" {
-			parts = append(parts, fmt.Sprintf("container ended with exit code %d, reason %s", ended.ExitCode, ended.Reason))
-		}
-	}
-	if len(parts) == 0 {
-		return fmt.Sprintf("pod phase is %s on node %s, and nothing says why", pod.Status.Phase, pod.Spec.NodeName)
-	}
-	return strings.Join(parts, "; ")
-}
-
-// terminationMessage is what the mover left. Its container is named by the DataUpload's UID; injected ones do not count.
-func terminationMessage(pod *corev1.Pod, mover string) string {
-	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == mover && status.State.Terminated != nil {
-			return strings.TrimSpace(status.State.Terminated.Message)
-		}
+// terminationMessage is what the mover left.
+func terminationMessage(pod *corev1.Pod) string {
+	if ended := moverEnd(pod); ended != nil {
+		return strings.TrimSpace(ended.Message)
 	}
 	return ""
 }

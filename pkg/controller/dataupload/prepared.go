@@ -14,12 +14,11 @@ import (
 func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, error) {
 	switch {
 	case podEnded(s.pod):
-		s.endWithPod()
-		return outcome{}, nil
+		return r.takeResult(s)
 	case s.pod.Status.Phase == corev1.PodRunning && s.pvc.Status.Phase == corev1.ClaimBound:
 		s.du.Status.Phase = prepared
 		s.du.Status.Node = s.pod.Spec.NodeName
-		s.du.Status.Message = ""
+		s.du.Status.Message = r.inAttempt(s.du, "")
 		return outcome{}, nil
 	}
 	exposed := expose.Exposed{PVC: s.pvc, Pod: s.pod}

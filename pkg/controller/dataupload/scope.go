@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -32,12 +33,17 @@ type scope struct {
 	pvc          *corev1.PersistentVolumeClaim
 	alias        *snapshotv1.VolumeSnapshot
 	aliasContent *snapshotv1.VolumeSnapshotContent
+	// lostPod is the pod of an attempt that was given up, until it is gone. It never is pod as well.
+	lostPod *corev1.Pod
 
 	// volume is read by the first step that needs it.
 	volume *expose.Volume
 
 	// reason is what the DataUpload waits for, as far as it is worth a message.
 	reason expose.Reason
+
+	// lost is the cause of losing an attempt in this pass, for the metric.
+	lost string
 
 	// expired is set when the prepare timeout has passed: nothing is made any more.
 	expired bool
@@ -61,6 +67,9 @@ func (r *Reconciler) observe(ctx context.Context, du *v2alpha1.DataUpload) (*sco
 	var err error
 	if s.pod, err = owned(ctx, r.Client, du, &corev1.Pod{}); err != nil {
 		return nil, err
+	}
+	if s.pod != nil && s.phase() == accepted && attempts.IsLost(du, s.pod.UID) {
+		s.pod, s.lostPod = nil, s.pod
 	}
 	if s.pvc, err = owned(ctx, r.Client, du, &corev1.PersistentVolumeClaim{}); err != nil {
 		return nil, err

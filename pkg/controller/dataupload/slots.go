@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
 // slotsPerNode is how many DataUploads may move data on a node at the same time, Velero's default.
@@ -42,17 +43,28 @@ func compareAge(a, b *v2alpha1.DataUpload) int {
 // moment until the cache shows a start that this process has just written.
 type slots struct {
 	mutex   sync.Mutex
-	started map[types.NamespacedName]types.UID
+	started map[types.NamespacedName]start
 }
 
-// claim tells how many are before du, and remembers du as started if that is below limit.
+// start is one attempt of one DataUpload: neither a later attempt nor a namesake has the slot of an earlier one.
+type start struct {
+	uid     types.UID
+	attempt int
+}
+
+func startOf(du *v2alpha1.DataUpload) start {
+	return start{uid: du.UID, attempt: attempts.Number(du)}
+}
+
+// claim tells how many are before du, and remembers du as started if that is below limit. Who has claimed a slot and
+// could not write it keeps the claim: if it had to queue again, it and an older one that came since would wait for each other.
 func (q *slots) claim(du *v2alpha1.DataUpload, onNode []v2alpha1.DataUpload, limit int) int {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
 	onNode = slices.Clone(onNode)
 	for i := range onNode {
 		key := client.ObjectKeyFromObject(&onNode[i])
-		if q.started[key] != onNode[i].UID {
+		if q.started[key] != startOf(&onNode[i]) {
 			continue
 		}
 		if onNode[i].Status.Phase == prepared {
@@ -61,17 +73,21 @@ func (q *slots) claim(du *v2alpha1.DataUpload, onNode []v2alpha1.DataUpload, lim
 			delete(q.started, key)
 		}
 	}
+	key := client.ObjectKeyFromObject(du)
+	if q.started[key] == startOf(du) {
+		return 0
+	}
 	place := placeInQueue(du, onNode)
 	if place < limit {
 		if q.started == nil {
-			q.started = map[types.NamespacedName]types.UID{}
+			q.started = map[types.NamespacedName]start{}
 		}
-		q.started[client.ObjectKeyFromObject(du)] = du.UID
+		q.started[key] = startOf(du)
 	}
 	return place
 }
 
-// release takes a start back that could not be written, or whose DataUpload is gone.
+// release forgets the start of a DataUpload that is gone.
 func (q *slots) release(key types.NamespacedName) {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()

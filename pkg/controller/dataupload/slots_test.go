@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
 func queued(name string, age int, phase v2alpha1.DataUploadPhase) v2alpha1.DataUpload {
@@ -41,7 +42,7 @@ var _ = DescribeTable("place in the queue of a node", func(du v2alpha1.DataUploa
 	}()),
 )
 
-// The cache may lag behind what was written. Whatever it shows, no more than the limit may run at a time, and in the end
+// The cache may lag behind what was written, writes may fail, and attempts be lost. Whatever it shows, no more than the limit may run at a time, and in the end
 // every one has run.
 var _ = It("never gives out more slots than there are, however far the cache lags", func() {
 	for seed := range uint64(300) {
@@ -63,16 +64,17 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 			Expect(time.Now()).To(BeTemporally("<", deadline), "seed %d comes to no end", seed)
 			name := fmt.Sprintf("du-%d", random.IntN(count))
 			du := truth[name]
-			switch random.IntN(3) {
+			switch random.IntN(4) {
 			case 0:
 				show(name)
 			case 1:
-				if seen := cache[name]; seen.Status.Phase == prepared && du.Status.Phase == prepared {
+				seen := cache[name]
+				if seen.Status.Phase == prepared && du.Status.Phase == prepared && attempts.Number(&seen) == attempts.Number(du) {
 					var onNode []v2alpha1.DataUpload
 					for _, other := range cache {
 						onNode = append(onNode, other)
 					}
-					if q.claim(&seen, onNode, limit) < limit {
+					if q.claim(&seen, onNode, limit) < limit && random.IntN(4) > 0 { // else the write fails
 						du.Status.Phase = inProgress
 					}
 				}
@@ -80,6 +82,11 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 				if du.Status.Phase == inProgress && cache[name].Status.Phase == inProgress {
 					du.Status.Phase = completed
 					remaining--
+				}
+			case 3:
+				if lost := attempts.LostBy(du); du.Status.Phase == inProgress && len(lost) < 2 {
+					du.Status.Phase = prepared // the next attempt, with all between left out
+					attempts.Record(du, attempts.Lost{Reason: "evicted"})
 				}
 			}
 			running := 0
@@ -101,4 +108,13 @@ var _ = It("forgets a start whose DataUpload is gone", func() {
 	Expect(q.claim(&b, both, 1)).To(Equal(1))
 	q.release(client.ObjectKeyFromObject(&a))
 	Expect(q.claim(&b, []v2alpha1.DataUpload{b}, 1)).To(BeZero())
+})
+
+var _ = It("lets one whose start could not be written go on, although an older one has come since", func() {
+	q := &slots{}
+	a, b := queued("a", 2, prepared), queued("b", 1, prepared)
+	Expect(q.claim(&b, []v2alpha1.DataUpload{b}, 1)).To(BeZero())
+	both := []v2alpha1.DataUpload{a, b}
+	Expect(q.claim(&a, both, 1)).To(Equal(1))
+	Expect(q.claim(&b, both, 1)).To(BeZero())
 })

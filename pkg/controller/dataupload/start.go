@@ -17,8 +17,7 @@ const waitingForSlot = "WaitingForSlot"
 // start lets the mover begin when its node has a free slot.
 func (r *Reconciler) start(ctx context.Context, s *scope) (outcome, error) {
 	if s.pod == nil || isDeleting(s.pod) || podEnded(s.pod) {
-		s.endWithPod()
-		return outcome{}, nil
+		return r.finish(ctx, s)
 	}
 	list := &v2alpha1.DataUploadList{}
 	err := r.Client.List(ctx, list, client.InNamespace(r.Namespace), client.MatchingFields{nodeIndex: s.du.Status.Node})
@@ -33,8 +32,10 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (outcome, error) {
 		})
 	}
 	s.du.Status.Phase = inProgress
-	s.du.Status.Message = ""
-	s.du.Status.StartTimestamp = &metav1.Time{Time: s.now}
+	s.du.Status.Message = r.inAttempt(s.du, "")
+	if s.du.Status.StartTimestamp == nil {
+		s.du.Status.StartTimestamp = &metav1.Time{Time: s.now}
+	}
 	s.du.Status.NodeOS = v2alpha1.NodeOSLinux
 	delete(s.du.Labels, v2alpha1.ExposeOnGoingLabel)
 	return outcome{}, nil

@@ -41,7 +41,7 @@ func (r *Reconciler) explain(s *scope, reason expose.Reason) {
 		return
 	}
 	s.reason = reason
-	s.du.Status.Message = reason.Message
+	s.du.Status.Message = r.inAttempt(s.du, reason.Message)
 }
 
 // acceptedFor is how long ago the DataUpload was accepted.

@@ -127,9 +127,10 @@ func withoutProgress(obj client.Object) *v2alpha1.DataUpload {
 	return du
 }
 
+// freesSlot tells whether a DataUpload left the queue of its node: it has ended, or its attempt was lost.
 func freesSlot(e event.UpdateEvent) bool {
 	before, after := e.ObjectOld.(*v2alpha1.DataUpload), e.ObjectNew.(*v2alpha1.DataUpload)
-	return !before.Status.Phase.IsTerminal() && after.Status.Phase.IsTerminal()
+	return unsettledNode(before) != "" && unsettledNode(after) != unsettledNode(before)
 }
 
 // sameName leads from an object in the DataUploads' namespace to the DataUpload that it is named after.

@@ -1,0 +1,234 @@
+package integration
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// A way to lose a backup pod.
+type losing func(context.Context, *trial)
+
+func deletePod(ctx context.Context, t *trial) {
+	Expect(live.Delete(ctx, t.pod(ctx), client.GracePeriodSeconds(0))).To(Succeed())
+}
+
+func evict(ctx context.Context, t *trial) {
+	t.podStatus(ctx, func(s *corev1.PodStatus) {
+		s.Phase, s.Reason, s.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+	})
+}
+
+func endMover(code int32, reason, message string) losing {
+	return func(ctx context.Context, t *trial) {
+		t.podStatus(ctx, func(s *corev1.PodStatus) {
+			s.Phase = corev1.PodFailed
+			s.ContainerStatuses = []corev1.ContainerStatus{{Name: string(t.upload(ctx).UID), State: corev1.ContainerState{
+				Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message},
+			}}}
+		})
+	}
+}
+
+func (t *trial) pod(ctx context.Context) *corev1.Pod {
+	GinkgoHelper()
+	pod := &corev1.Pod{}
+	Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+	return pod
+}
+
+// loseAttempt loses the backup pod and lets the next one come to be.
+func (t *trial) loseAttempt(ctx context.Context, lose losing) {
+	GinkgoHelper()
+	lose(ctx, t)
+	t.settleAll(ctx)
+	t.clock.SetTime(t.clock.Now().Add(time.Minute))
+	t.settleAll(ctx)
+}
+
+var _ = Describe("a lost backup pod", func() {
+	DescribeTable("is followed by another one from the same snapshot", func(ctx context.Context, phase v2alpha1.DataUploadPhase, lose losing, words string) {
+		t := newTrial()
+		t.advance(ctx, phase)
+		if phase == v2alpha1.DataUploadPhaseAccepted {
+			t.provision(ctx)
+		}
+		first, started := t.pod(ctx), t.status(ctx).StartTimestamp
+		pvc := &corev1.PersistentVolumeClaim{}
+		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
+		t.clock.SetTime(t.clock.Now().Add(5 * time.Minute))
+		t.events()
+
+		lose(ctx, t)
+		t.settleAll(ctx)
+		status := t.status(ctx)
+		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(status.Message).To(HavePrefix("attempt 2 of 3: starts after a back-off of 10s; attempt 1"))
+		Expect(status.Message).To(ContainSubstring(words))
+		Expect(t.upload(ctx).Labels).To(HaveKey("velero.io/expose-on-going"))
+		Expect(t.events()).To(HaveExactElements(And(HavePrefix("Warning BackupPodLost"), ContainSubstring(words))))
+		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).NotTo(Succeed(), "not before the back-off is over")
+
+		t.clock.SetTime(t.clock.Now().Add(10*time.Second - time.Millisecond))
+		t.settle(ctx)
+		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).NotTo(Succeed())
+		t.clock.SetTime(t.clock.Now().Add(time.Millisecond))
+		t.settle(ctx)
+		second := t.pod(ctx)
+		Expect(second.UID).NotTo(Equal(first.UID))
+		Expect(second.Spec.Containers[0].Args).To(ContainElement("--attempt=2"))
+		if phase != v2alpha1.DataUploadPhaseAccepted { // there it never ran on a node
+			avoided := second.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+			Expect(avoided).To(HaveLen(1))
+			Expect(avoided[0].Preference.MatchFields[0].Values).To(Equal([]string{nodeName}))
+		}
+		again := &corev1.PersistentVolumeClaim{}
+		Expect(live.Get(ctx, t.key(), again)).To(Succeed())
+		Expect(again.UID).To(Equal(pvc.UID))
+
+		t.restart()
+		t.runPod(ctx)
+		t.settle(ctx)
+		if phase == v2alpha1.DataUploadPhasePrepared {
+			Expect(t.status(ctx).Phase).To(Equal(phase), "the slot still is another's")
+			t.abandon(ctx)
+			return
+		}
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		if started != nil {
+			Expect(t.status(ctx).StartTimestamp).To(Equal(started))
+		}
+		t.endPod(ctx, corev1.PodSucceeded, goodResult)
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Message).To(And(HavePrefix("attempt 2 of 3; attempt 1"), ContainSubstring(words)))
+		t.expectNothingLeft(ctx)
+	},
+		Entry("deleted by hand", v2alpha1.DataUploadPhaseInProgress, losing(deletePod), "backup pod is gone"),
+		Entry("evicted", v2alpha1.DataUploadPhaseInProgress, losing(evict), "Evicted: The node was low on resource: memory."),
+		Entry("out of memory", v2alpha1.DataUploadPhaseInProgress, endMover(137, "OOMKilled", ""), "more memory than allowed"),
+		Entry("killed", v2alpha1.DataUploadPhaseInProgress, endMover(137, "Error", "uploading"), "uploading (exit code 137, reason Error)"),
+		Entry("interrupted", v2alpha1.DataUploadPhaseInProgress, endMover(75, "Error", "the store does not answer"), "the store does not answer"),
+		Entry("without a word", v2alpha1.DataUploadPhaseInProgress, losing(func(ctx context.Context, t *trial) {
+			t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodFailed })
+		}), "nothing says why"),
+		Entry("ended by the cluster", v2alpha1.DataUploadPhaseInProgress, losing(func(ctx context.Context, t *trial) {
+			t.podStatus(ctx, func(s *corev1.PodStatus) {
+				s.Phase = corev1.PodFailed
+				s.Conditions = []corev1.PodCondition{{
+					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager", Message: "deleting due to NoExecute taint",
+				}}
+			})
+		}), "DeletionByTaintManager: deleting due to NoExecute taint"),
+		Entry("while it waits for its slot", v2alpha1.DataUploadPhasePrepared, losing(evict), "Evicted"),
+		Entry("deleted while it waits for its slot", v2alpha1.DataUploadPhasePrepared, losing(deletePod), "backup pod is gone"),
+		Entry("before it ran", v2alpha1.DataUploadPhaseAccepted, losing(evict), "Evicted"),
+	)
+
+	It("fails its DataUpload with the last attempt, and tells of all", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		for range maxAttempts - 1 {
+			t.loseAttempt(ctx, evict)
+			t.runPod(ctx)
+			t.settle(ctx)
+			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		}
+		endMover(137, "OOMKilled", "")(ctx, t)
+		t.settleAll(ctx)
+		status := t.status(ctx)
+		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+		Expect(status.Message).To(And(
+			ContainSubstring("attempt 1 on node node-1 was lost: Evicted"), ContainSubstring("attempt 2 on node node-1 was lost: Evicted"),
+			ContainSubstring("attempt 3 on node node-1 was lost: killed because it used more memory than allowed"),
+		))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("waits longer before every further attempt", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		DeferCleanup(t.abandon)
+		t.loseAttempt(ctx, evict)
+		t.runPod(ctx)
+		t.settle(ctx)
+		evict(ctx, t)
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Message).To(HavePrefix("attempt 3 of 3: starts after a back-off of 20s;"))
+	})
+
+	It("does not follow a data error", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.loseAttempt(ctx, evict)
+		t.runPod(ctx)
+		t.settle(ctx)
+		endMover(1, "Error", "cannot read /data/x: input/output error")(ctx, t)
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+		Expect(t.status(ctx).Message).To(HavePrefix("attempt 2 of 3: backup pod failed: cannot read /data/x: input/output error; attempt 1 "))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("is canceled at the prepare timeout of the new attempt, not of the first", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.clock.SetTime(t.clock.Now().Add(10 * prepareTimeout))
+		t.loseAttempt(ctx, evict)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		t.clock.SetTime(t.clock.Now().Add(prepareTimeout))
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Message).To(And(ContainSubstring("attempt 2 of 3"), ContainSubstring("Evicted")))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("can be canceled between two attempts", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		evict(ctx, t)
+		t.settle(ctx)
+		t.cancel(ctx)
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		t.expectNothingLeft(ctx)
+	})
+
+	It("that is being deleted gets the time to stop, and is removed by force if nobody stops it", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		DeferCleanup(t.abandon)
+		Expect(live.Delete(ctx, t.pod(ctx))).To(Succeed())
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Message).To(Equal("backup pod on node node-1 is being deleted"))
+		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Message).To(ContainSubstring("attempt 1 on node node-1 was lost"))
+	})
+
+	It("counts as ended with its mover, although an injected sidecar runs on", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.endPod(ctx, corev1.PodSucceeded, goodResult)
+		t.podStatus(ctx, func(s *corev1.PodStatus) {
+			s.Phase = corev1.PodRunning
+			s.ContainerStatuses = slices.Insert(s.ContainerStatuses, 0, corev1.ContainerStatus{
+				Name: "sidecar", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			})
+		})
+		t.settleAll(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(strings.TrimSpace(t.status(ctx).SnapshotID)).To(Equal("k1"))
+		t.expectNothingLeft(ctx)
+	})
+})
