@@ -49,7 +49,7 @@ func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme 
 		Options: dataupload.Options{
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
-			Config:         cfg,
+			Config:         func() *config.Config { return cfg },
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
 		},

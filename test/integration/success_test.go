@@ -23,7 +23,10 @@ func lateBinding(t *trial)   { t.class = lateClass }
 func retainedClass(t *trial) { t.policy = snapshotv1.VolumeSnapshotContentRetain }
 
 func backupPVC(section config.BackupPVC) func(*trial) {
-	return func(t *trial) { t.r.Config = &config.Config{BackupPVC: map[string]config.BackupPVC{t.class: section}} }
+	return func(t *trial) {
+		cfg := &config.Config{BackupPVC: map[string]config.BackupPVC{t.class: section}}
+		t.r.Config = func() *config.Config { return cfg }
+	}
 }
 
 var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx context.Context, changes ...func(*trial)) {

@@ -59,7 +59,7 @@ func newTrial(changes ...func(*trial)) *trial {
 	log.SetOutput(GinkgoWriter)
 	t.r = &dataupload.Reconciler{
 		Options: dataupload.Options{
-			Namespace: velero, NodeName: "agent-node", Config: config.Default(), PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
+			Namespace: velero, NodeName: "agent-node", Config: config.Default, PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
 	}

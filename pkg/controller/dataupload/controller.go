@@ -29,8 +29,8 @@ type Options struct {
 	Namespace string
 	// NodeName is the node of this agent, recorded when it accepts a DataUpload.
 	NodeName string
-	// Config is the content of the node-agent ConfigMap.
-	Config *config.Config
+	// Config returns what the node-agent ConfigMap says now. It is never nil.
+	Config func() *config.Config
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails, at least 1.

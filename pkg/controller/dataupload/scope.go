@@ -60,7 +60,7 @@ func (r *Reconciler) observe(ctx context.Context, du *v2alpha1.DataUpload) (*sco
 		log:  r.Log.WithField("dataUpload", du.Namespace+"/"+du.Name),
 	}
 	if du.Spec.CSISnapshot != nil {
-		s.section = r.Config.BackupPVC[du.Spec.CSISnapshot.StorageClass]
+		s.section = r.Config().BackupPVC[du.Spec.CSISnapshot.StorageClass]
 	}
 	s.expired = s.phase() == accepted && !s.now.Before(r.prepareDeadline(du))
 
