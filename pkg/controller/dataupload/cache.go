@@ -15,7 +15,8 @@ import (
 )
 
 // CacheOptions limit what the cache holds to what the reconciler watches: Velero's namespace, and of cluster-scoped
-// objects those that carry our label. VolumeSnapshots alone are watched in all namespaces, because sources are there.
+// objects those that carry our label, and of Nodes what decisions are made from. VolumeSnapshots alone are watched in all
+// namespaces, because sources are there.
 func CacheOptions(namespace string) cache.Options {
 	inNamespace := map[string]cache.Config{namespace: {}}
 	warnings := fields.OneTermEqualSelector("type", corev1.EventTypeWarning)
@@ -28,6 +29,7 @@ func CacheOptions(namespace string) cache.Options {
 			&corev1.Pod{}:                       {Namespaces: inNamespace, Label: having(v2alpha1.DataUploadLabel)},
 			&corev1.PersistentVolumeClaim{}:     {Namespaces: inNamespace},
 			&corev1.Event{}:                     {Namespaces: inNamespace, Field: warnings},
+			&corev1.Node{}:                      {Transform: nodeFacts},
 			&corev1.PersistentVolume{}:          {Label: having(expose.OwnerUIDLabel)},
 			&snapshotv1.VolumeSnapshotContent{}: {Label: having(expose.OwnerUIDLabel)},
 		},
