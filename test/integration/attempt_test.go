@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -230,5 +231,71 @@ var _ = Describe("a lost backup pod", func() {
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
 		Expect(strings.TrimSpace(t.status(ctx).SnapshotID)).To(Equal("k1"))
 		t.expectNothingLeft(ctx)
+	})
+})
+
+var _ = Describe("a node that is lost", func() {
+	const doomed = "doomed"
+	var node *corev1.Node
+
+	BeforeEach(func(ctx context.Context) {
+		node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: doomed}}
+		Expect(live.Create(ctx, node)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, node))).To(Succeed()) })
+	})
+	ready := func(ctx context.Context, status corev1.ConditionStatus, reason, message string) {
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: reason, Message: message}}
+		Expect(live.Status().Update(ctx, node)).To(Succeed())
+		Eventually(func(g Gomega) {
+			seen := &corev1.Node{}
+			g.Expect(cached.Get(ctx, client.ObjectKeyFromObject(node), seen)).To(Succeed())
+			g.Expect(seen.Status.Conditions).To(HaveExactElements(HaveField("Status", status)))
+		}).Should(Succeed())
+	}
+	silent := func(ctx context.Context) {
+		ready(ctx, corev1.ConditionUnknown, "NodeStatusUnknown", "Kubelet stopped posting node status.")
+	}
+	start := func(ctx context.Context) *trial {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.provision(ctx)
+		t.runPodOn(ctx, doomed)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		DeferCleanup(t.abandon)
+		return t
+	}
+
+	It("takes its backup pod with it at once when it is deleted", func(ctx context.Context) {
+		t := start(ctx)
+		Expect(live.Delete(ctx, node)).To(Succeed())
+		Eventually(func() error { return cached.Get(ctx, client.ObjectKeyFromObject(node), &corev1.Node{}) }).ShouldNot(Succeed())
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Message).To(ContainSubstring("attempt 1 on node doomed was lost: node doomed is gone"))
+		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).NotTo(Succeed(), "nobody is left to stop the pod, so it goes by force")
+	})
+
+	It("is only mentioned while it is silent, because it may come back", func(ctx context.Context) {
+		t := start(ctx)
+		silent(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Message).To(HavePrefix("node doomed is not ready (NodeStatusUnknown: Kubelet stopped posting node status.): waiting"))
+		ready(ctx, corev1.ConditionTrue, "KubeletReady", "")
+		t.settle(ctx)
+		Expect(t.status(ctx).Message).To(BeEmpty())
+	})
+
+	It("is given up when it is silent and the cluster evicts its pods", func(ctx context.Context) {
+		t := start(ctx)
+		silent(ctx)
+		Expect(live.Delete(ctx, t.pod(ctx))).To(Succeed())
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Message).To(ContainSubstring("node doomed is not ready"))
+		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
+		t.settle(ctx)
+		Expect(t.pod(ctx).Spec.NodeName).To(BeEmpty(), "the next attempt's")
 	})
 })

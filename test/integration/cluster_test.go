@@ -132,10 +132,12 @@ func (t *trial) provision(ctx context.Context) {
 }
 
 // runPod does what scheduler and kubelet do.
-func (t *trial) runPod(ctx context.Context) {
+func (t *trial) runPod(ctx context.Context) { t.runPodOn(ctx, nodeName) }
+
+func (t *trial) runPodOn(ctx context.Context, node string) {
 	pod := &corev1.Pod{}
 	Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
-	binding := &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: nodeName}}
+	binding := &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: node}}
 	Expect(live.SubResource("binding").Create(ctx, pod, binding)).To(Succeed())
 	t.podStatus(ctx, func(status *corev1.PodStatus) { status.Phase = corev1.PodRunning })
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -84,13 +83,6 @@ func (r *Reconciler) removeLostPod(ctx context.Context, s *scope) (outcome, erro
 	return waitFor(after, expose.Reason{
 		Code: beingDeleted, Expected: true, Message: "waits until the backup pod of the lost attempt is gone",
 	})
-}
-
-// podGone tells whether the backup pod is gone for sure. The cache may be behind, and an attempt that is given up for a
-// pod that lives would be moved twice.
-func (r *Reconciler) podGone(ctx context.Context, s *scope) (bool, error) {
-	pod, err := owned(ctx, r.Live, s.du, &corev1.Pod{})
-	return pod == nil, err
 }
 
 // backOff is how long to wait after a number of lost attempts.

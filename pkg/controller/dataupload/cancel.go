@@ -73,14 +73,18 @@ func (r *Reconciler) stop(ctx context.Context, s *scope) (outcome, error) {
 	return waitFor(after, reason)
 }
 
-// forceStuckPod removes a pod that should long have stopped. It returns when to look again.
+// forceStuckPod removes a pod that should long have stopped, or that nobody is left to stop. It returns when to look again.
 func (r *Reconciler) forceStuckPod(ctx context.Context, s *scope, pod *corev1.Pod) (time.Duration, error) {
+	gone, err := r.nodeGone(ctx, pod)
+	if err != nil {
+		return 0, err
+	}
 	// The deletion timestamp is when the grace period ends.
-	if remaining := pod.DeletionTimestamp.Add(forceAfter).Sub(s.now); remaining > 0 {
+	if remaining := pod.DeletionTimestamp.Add(forceAfter).Sub(s.now); remaining > 0 && !gone {
 		return remaining, nil
 	}
 	s.log.WithField("node", pod.Spec.NodeName).Warn("backup pod does not stop, its node may be gone: removing it by force")
-	err := r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
+	err = r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
 	if client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("removing backup pod by force: %w", err)
 	}

@@ -17,25 +17,54 @@ const emptyVolume = "volume was empty so no data was upload"
 
 // finish waits for the backup pod to end and takes over its result.
 func (r *Reconciler) finish(ctx context.Context, s *scope) (outcome, error) {
-	switch {
-	case s.pod == nil:
-		gone, err := r.podGone(ctx, s)
-		if err != nil || !gone {
-			return outcome{waits: true, after: retry}, err
-		}
-		return r.lose(s, loss{cause: "Deleted", words: "backup pod is gone: it was deleted, or its node was"})
-	case podEnded(s.pod):
-		return r.takeResult(s)
-	case isDeleting(s.pod) && s.phase() == prepared:
-		return r.lose(s, loss{cause: "Deleted", words: "backup pod was deleted before its turn"})
-	case isDeleting(s.pod):
-		after, err := r.forceStuckPod(ctx, s, s.pod)
-		return outcome{waits: true, after: after, reason: expose.Reason{
-			Code: backupPodLost, Message: fmt.Sprintf("backup pod on node %s is being deleted", s.pod.Spec.NodeName),
-		}}, err
-	default:
-		return wait(expose.Reason{})
+	if s.pod == nil {
+		return r.missPod(ctx, s)
 	}
+	if podEnded(s.pod) {
+		return r.takeResult(s)
+	}
+	how, err := r.lostWithNode(ctx, s)
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case how != loss{}:
+		return r.lose(s, how)
+	case isDeleting(s.pod):
+		return r.awaitStop(ctx, s)
+	}
+	reason, err := r.silentNode(ctx, s)
+	if err != nil {
+		return outcome{}, err
+	}
+	if reason.Message == "" {
+		s.du.Status.Message = r.inAttempt(s.du, "") // the node is back
+	}
+	return wait(reason)
+}
+
+// missPod gives the attempt up if the backup pod is gone for sure. The cache may be behind, and data of an attempt that is
+// given up for a pod that lives would be moved twice.
+func (r *Reconciler) missPod(ctx context.Context, s *scope) (outcome, error) {
+	pod, err := owned(ctx, r.Live, s.du, &corev1.Pod{})
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case pod != nil:
+		return waitFor(retry, expose.Reason{})
+	default:
+		return r.lose(s, loss{cause: "Deleted", words: "backup pod is gone: it was deleted, or its node was"})
+	}
+}
+
+// awaitStop waits for a backup pod that somebody else deletes: it may still be done before it stops.
+func (r *Reconciler) awaitStop(ctx context.Context, s *scope) (outcome, error) {
+	after, err := r.forceStuckPod(ctx, s, s.pod)
+	if err != nil {
+		return outcome{}, err
+	}
+	return waitFor(after, expose.Reason{
+		Code: backupPodLost, Message: fmt.Sprintf("backup pod on node %s is being deleted", s.pod.Spec.NodeName),
+	})
 }
 
 // takeResult ends the DataUpload, or this attempt at it, as the backup pod has ended.

@@ -1,10 +1,13 @@
 package dataupload
 
 import (
+	"context"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // nodeFacts reduces a Node in the cache to what decisions are made from: its labels, its taints and whether it is ready.
@@ -26,4 +29,9 @@ func nodeFacts(obj any) (any, error) {
 		Spec:   corev1.NodeSpec{Taints: node.Spec.Taints},
 		Status: corev1.NodeStatus{Conditions: ready},
 	}, nil
+}
+
+// onNode leads from a node to the DataUploads on it.
+func (r *Reconciler) onNode(ctx context.Context, obj client.Object) []reconcile.Request {
+	return r.list(ctx, client.MatchingFields{nodeIndex: obj.GetName()})
 }

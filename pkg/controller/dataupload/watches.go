@@ -50,6 +50,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 				CreateFunc: func(event.CreateEvent) bool { return false },
 				UpdateFunc: freesSlot,
 			})).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: changesReadiness})).
 		Watches(&corev1.Pod{}, byName).
 		Watches(&corev1.PersistentVolumeClaim{}, byName).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.involved)).
