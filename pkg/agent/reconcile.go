@@ -17,6 +17,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/sweep"
 )
 
 // Requests per second of the leader, on average and in bursts: it works for the whole cluster.
@@ -73,6 +74,17 @@ func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme 
 		if err := repositories.SetupWithManager(mgr); err != nil {
 			return err
 		}
+	}
+	if err := mgr.Add(&sweep.Sweeper{
+		Namespace: options.Namespace,
+		Grace:     sweep.DefaultGrace,
+		Reader:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Remover:   reconciler,
+		Clock:     clock.RealClock{},
+		Log:       options.Log,
+	}); err != nil {
+		return fmt.Errorf("setting up the sweeper: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)

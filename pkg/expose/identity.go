@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -53,6 +54,13 @@ func IsOurs(obj metav1.Object, du *v2alpha1.DataUpload) bool {
 func Owner(obj metav1.Object) (types.NamespacedName, bool) {
 	namespace, name, found := strings.Cut(obj.GetAnnotations()[OwnerAnnotation], "/")
 	return types.NamespacedName{Namespace: namespace, Name: name}, found && namespace != "" && name != ""
+}
+
+// ClaimedBy tells whether a persistent volume belongs to the backupPVC of a DataUpload, be that PVC gone or not. One that
+// somebody has bound to another claim since does not.
+func ClaimedBy(pv *corev1.PersistentVolume, dataUpload types.NamespacedName) bool {
+	claim := pv.Spec.ClaimRef
+	return claim == nil || claim.Namespace == dataUpload.Namespace && claim.Name == dataUpload.Name
 }
 
 // Mark makes a cluster-scoped object findable as one of the DataUpload's.

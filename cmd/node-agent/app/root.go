@@ -49,7 +49,7 @@ func newRootCommand() *cobra.Command {
 	asVelero.Hidden = true
 	asVelero.AddCommand(newServerCommand(g))
 
-	root.AddCommand(newServerCommand(g), asVelero, dataMover, newVersionCommand())
+	root.AddCommand(newServerCommand(g), asVelero, dataMover, newSweepCommand(g), newVersionCommand())
 	return root
 }
 

@@ -28,20 +28,29 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (outcome, error) {
 	if !controllerutil.ContainsFinalizer(s.du, v2alpha1.DataUploadFinalizer) {
 		return outcome{}, nil
 	}
-	for _, remove := range []func(context.Context, *scope) (string, error){
-		r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.checkNothingMissed,
-	} {
-		remaining, err := remove(ctx, s)
-		if err != nil {
-			return outcome{}, err
-		}
-		if remaining != "" {
-			return r.awaitGone(s, remaining)
-		}
+	remaining, err := removeInOrder(ctx, s, r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.checkNothingMissed)
+	if err != nil {
+		return outcome{}, err
+	}
+	if remaining != "" {
+		return r.awaitGone(s, remaining)
 	}
 	controllerutil.RemoveFinalizer(s.du, v2alpha1.DataUploadFinalizer)
 	s.done = true
 	return outcome{}, nil
+}
+
+// removal removes one thing. It returns what is still there, or nothing once it is gone.
+type removal func(context.Context, *scope) (string, error)
+
+// removeInOrder goes as far as it can without waiting, and returns what is waited for.
+func removeInOrder(ctx context.Context, s *scope, removals ...removal) (string, error) {
+	for _, remove := range removals {
+		if remaining, err := remove(ctx, s); remaining != "" || err != nil {
+			return remaining, err
+		}
+	}
+	return "", nil
 }
 
 // awaitGone waits for what is on its way out. All of it is watched; if it takes long, the user hears of it.
@@ -73,11 +82,8 @@ func (r *Reconciler) removePVC(ctx context.Context, s *scope) (string, error) {
 		return "", nil
 	}
 	remaining := "backupPVC " + s.pvc.Name
-	if isDeleting(s.pvc) {
-		return remaining, nil
-	}
 	claimed, err := r.claimPV(ctx, s)
-	if err != nil || !claimed {
+	if err != nil || !claimed || isDeleting(s.pvc) {
 		return remaining, err
 	}
 	return remaining, r.delete(ctx, "backupPVC", s.pvc)
@@ -86,44 +92,71 @@ func (r *Reconciler) removePVC(ctx context.Context, s *scope) (string, error) {
 // claimPV makes sure that the backupPVC's volume is deleted with it, whatever its class says, and that the PV can be
 // found by its owner once the PVC, which alone leads to it, is gone. It is done when the cache shows it.
 func (r *Reconciler) claimPV(ctx context.Context, s *scope) (bool, error) {
-	name := s.pvc.Spec.VolumeName
-	if name == "" {
+	pv, err := r.backupPV(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	if pv == nil || expose.IsOurs(pv, s.du) && goesWithClaim(pv) {
 		return true, nil
 	}
+	return false, r.letGoWithClaim(ctx, s, pv)
+}
+
+// backupPV reads the persistent volume of the backupPVC; nil if it has none. The cache holds it as soon as it is marked.
+func (r *Reconciler) backupPV(ctx context.Context, s *scope) (*corev1.PersistentVolume, error) {
+	name := s.pvc.Spec.VolumeName
+	if name == "" {
+		return nil, nil
+	}
 	pv := &corev1.PersistentVolume{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, pv); err == nil {
-		return true, nil // the cache holds only what is marked
-	} else if !apierrors.IsNotFound(err) {
-		return false, fmt.Errorf("reading persistent volume %s of the backupPVC: %w", name, err)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: name}, pv)
+	if apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, client.ObjectKey{Name: name}, pv)
 	}
-	if err := r.Live.Get(ctx, client.ObjectKey{Name: name}, pv); err != nil {
-		if apierrors.IsNotFound(err) {
-			return true, nil
-		}
-		return false, fmt.Errorf("reading persistent volume %s of the backupPVC: %w", name, err)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading persistent volume %s of the backupPVC: %w", name, err)
+	case pv.Spec.ClaimRef == nil || pv.Spec.ClaimRef.UID != s.pvc.UID:
+		return nil, nil // not the backupPVC's, whatever the backupPVC says
+	default:
+		return pv, nil
 	}
-	if pv.Spec.ClaimRef == nil || pv.Spec.ClaimRef.UID != s.pvc.UID {
-		return true, nil // not the backupPVC's, whatever the backupPVC says
-	}
+}
+
+func goesWithClaim(pv *corev1.PersistentVolume) bool {
+	return pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
+}
+
+func (r *Reconciler) letGoWithClaim(ctx context.Context, s *scope, pv *corev1.PersistentVolume) error {
 	before := pv.DeepCopy()
 	expose.Mark(pv, s.du)
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
 	if err := r.Client.Patch(ctx, pv, client.MergeFrom(before)); err != nil {
-		return false, fmt.Errorf("setting reclaim policy of persistent volume %s to Delete: %w", name, err)
+		return fmt.Errorf("setting reclaim policy of persistent volume %s to Delete: %w", pv.Name, err)
 	}
-	return false, nil
+	return nil
 }
 
-// checkPVGone waits for the PVs that claimPV has marked.
+// checkPVGone waits for the PVs that claimPV has marked. Its PVC gone, a PV can only wait for the storage to delete it.
 func (r *Reconciler) checkPVGone(ctx context.Context, s *scope) (string, error) {
 	list := &corev1.PersistentVolumeList{}
 	if err := r.Client.List(ctx, list, client.MatchingLabels{expose.OwnerUIDLabel: string(s.du.UID)}); err != nil {
 		return "", fmt.Errorf("listing persistent volumes of the backupPVC: %w", err)
 	}
-	if len(list.Items) == 0 {
-		return "", nil
+	for i := range list.Items {
+		pv := &list.Items[i]
+		if !expose.ClaimedBy(pv, client.ObjectKeyFromObject(s.du)) {
+			continue
+		}
+		var err error
+		if !goesWithClaim(pv) {
+			err = r.letGoWithClaim(ctx, s, pv)
+		}
+		return "persistent volume " + pv.Name, err
 	}
-	return "persistent volume " + list.Items[0].Name, nil
+	return "", nil
 }
 
 // checkNothingMissed asks the API server itself where the cache could be behind: an object that was made moments before

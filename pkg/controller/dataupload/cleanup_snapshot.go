@@ -27,7 +27,7 @@ func (r *Reconciler) removeSnapshots(ctx context.Context, s *scope) (string, err
 		if !intact {
 			// Somebody removed the source. Nobody but the alias can delete the storage snapshot any more.
 			return "volumesnapshotcontent " + s.aliasContent.Name,
-				r.setPolicy(ctx, s.aliasContent, snapshotv1.VolumeSnapshotContentDelete)
+				r.setPolicy(ctx, s, s.aliasContent, snapshotv1.VolumeSnapshotContentDelete)
 		}
 	}
 	if remaining, err := r.removeAlias(ctx, s); remaining != "" || err != nil {
@@ -93,7 +93,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 		return "", nil
 	case content != nil && owns(content):
 		// Only one may own the storage snapshot, and the alias does.
-		err = r.setPolicy(ctx, content, snapshotv1.VolumeSnapshotContentRetain)
+		err = r.setPolicy(ctx, s, content, snapshotv1.VolumeSnapshotContentRetain)
 	}
 	if err != nil {
 		return "", err
@@ -107,9 +107,6 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 
 // removeOwningSource removes a source VolumeSnapshot that was never taken over, and the storage snapshot with it.
 func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, error) {
-	if s.du.Spec.CSISnapshot == nil || s.du.Spec.CSISnapshot.VolumeSnapshot == "" || s.du.Spec.SourceNamespace == "" {
-		return "", nil
-	}
 	source, err := r.sourceSnapshot(ctx, s)
 	if err != nil || source == nil {
 		return "", err
@@ -123,7 +120,7 @@ func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, 
 		return remaining, err
 	}
 	if content != nil && !owns(content) {
-		if err := r.setPolicy(ctx, content, snapshotv1.VolumeSnapshotContentDelete); err != nil {
+		if err := r.setPolicy(ctx, s, content, snapshotv1.VolumeSnapshotContentDelete); err != nil {
 			return remaining, err
 		}
 	}

@@ -12,6 +12,12 @@ import (
 
 // awaitPrepared ends preparing when the backup pod runs, which it cannot before the backupPVC is bound and mounted.
 func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, error) {
+	if s.pvc.Status.Phase == corev1.ClaimBound {
+		// From now on the volume goes with the PVC, also if garbage collection removes that behind our back.
+		if _, err := r.claimPV(ctx, s); err != nil {
+			return outcome{}, err
+		}
+	}
 	switch {
 	case podEnded(s.pod):
 		return r.takeResult(s)

@@ -104,6 +104,9 @@ func ownedBy(obj metav1.Object, du *v2alpha1.DataUpload) bool {
 	if expose.IsOurs(obj, du) {
 		return true
 	}
+	if _, marked := obj.GetLabels()[expose.OwnerUIDLabel]; marked {
+		return false // made for an earlier DataUpload of the same name
+	}
 	// Stock Velero's alias VolumeSnapshot and content carry neither label nor owner; they are known by their binding.
 	switch o := obj.(type) {
 	case *snapshotv1.VolumeSnapshot:

@@ -76,8 +76,11 @@ func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *sna
 	return err
 }
 
-// sourceSnapshot reads the VolumeSnapshot that the DataUpload names; nil if it is gone.
+// sourceSnapshot reads the VolumeSnapshot that the DataUpload names; nil if it is gone, or none is named.
 func (r *Reconciler) sourceSnapshot(ctx context.Context, s *scope) (*snapshotv1.VolumeSnapshot, error) {
+	if s.du.Spec.CSISnapshot == nil || s.du.Spec.CSISnapshot.VolumeSnapshot == "" || s.du.Spec.SourceNamespace == "" {
+		return nil, nil
+	}
 	snapshot := &snapshotv1.VolumeSnapshot{}
 	key := client.ObjectKey{Namespace: s.du.Spec.SourceNamespace, Name: s.du.Spec.CSISnapshot.VolumeSnapshot}
 	if err := r.Client.Get(ctx, key, snapshot); err != nil {

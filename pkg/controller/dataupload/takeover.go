@@ -35,11 +35,11 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
 		return err
 	}
 	if content != nil && content.Spec.DeletionPolicy != snapshotv1.VolumeSnapshotContentRetain {
-		if err := r.setPolicy(ctx, content, snapshotv1.VolumeSnapshotContentRetain); err != nil {
+		if err := r.setPolicy(ctx, s, content, snapshotv1.VolumeSnapshotContentRetain); err != nil {
 			return err
 		}
 	}
-	if err := r.setPolicy(ctx, s.aliasContent, snapshotv1.VolumeSnapshotContentDelete); err != nil {
+	if err := r.setPolicy(ctx, s, s.aliasContent, snapshotv1.VolumeSnapshotContentDelete); err != nil {
 		return err
 	}
 	return r.deleteSource(ctx, s, source)
@@ -78,8 +78,13 @@ func owns(content *snapshotv1.VolumeSnapshotContent) bool {
 	return content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentDelete
 }
 
-func (r *Reconciler) setPolicy(ctx context.Context, content *snapshotv1.VolumeSnapshotContent, policy snapshotv1.DeletionPolicy) error {
+// setPolicy decides whether a content owns its storage snapshot. The mark goes with it, so that a source which gave up its
+// storage snapshot is still found when neither alias nor DataUpload is left to name it.
+func (r *Reconciler) setPolicy(
+	ctx context.Context, s *scope, content *snapshotv1.VolumeSnapshotContent, policy snapshotv1.DeletionPolicy,
+) error {
 	before := content.DeepCopy()
+	expose.Mark(content, s.du)
 	content.Spec.DeletionPolicy = policy
 	if err := r.Client.Patch(ctx, content, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("setting deletion policy of volumesnapshotcontent %s to %s: %w", content.Name, policy, err)

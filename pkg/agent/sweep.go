@@ -1,0 +1,40 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/sweep"
+)
+
+// NewSweeper makes a sweeper that needs no leader and no cache: it reads from the API server only.
+func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, log logrus.FieldLogger) (*sweep.Sweeper, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	live, err := client.New(restConfig, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the API server: %w", err)
+	}
+	if err := checkServed(live.RESTMapper()); err != nil {
+		return nil, err
+	}
+	return &sweep.Sweeper{
+		Namespace: namespace,
+		Grace:     grace,
+		Reader:    live,
+		Live:      live,
+		Remover: &dataupload.Reconciler{
+			Options: dataupload.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
+		},
+		Clock: clock.RealClock{},
+		Log:   log,
+	}, nil
+}

@@ -1,0 +1,123 @@
+package dataupload
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Leftovers are the objects that were made for a DataUpload which no clean-up follows any more, because it is gone or has
+// lost its finalizer. Nil is what is not there. Its persistent volume is not among them: it is found by its label.
+type Leftovers struct {
+	// DataUpload is the one in the cluster. If it is gone, it has namespace, name and UID only.
+	DataUpload *v2alpha1.DataUpload
+
+	Pod          *corev1.Pod
+	PVC          *corev1.PersistentVolumeClaim
+	Alias        *snapshotv1.VolumeSnapshot
+	AliasContent *snapshotv1.VolumeSnapshotContent
+	// SourceContent is the source's VolumeSnapshotContent, if the alias was about to take over from it.
+	SourceContent *snapshotv1.VolumeSnapshotContent
+}
+
+// RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
+// gone before the part after that, or nothing when all is done. It writes nothing to the DataUpload.
+func (r *Reconciler) RemoveLeftovers(ctx context.Context, l Leftovers) (string, error) {
+	s := &scope{
+		read: l.DataUpload, du: l.DataUpload.DeepCopy(), now: r.Clock.Now(),
+		log: r.Log.WithField("dataUpload", l.DataUpload.Namespace+"/"+l.DataUpload.Name),
+		pod: l.Pod, pvc: l.PVC, alias: l.Alias, aliasContent: l.AliasContent,
+	}
+	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
+		return r.removeLeftSnapshots(ctx, s, l.SourceContent)
+	}
+	return removeInOrder(ctx, s, r.removePod, r.removePVC, r.checkPVGone, removeSnapshots)
+}
+
+// removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that
+// was never taken over is left to its owner: without the DataUpload, nothing says that it was made for it.
+func (r *Reconciler) removeLeftSnapshots(ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent) (string, error) {
+	if s.du.Spec.CSISnapshot == nil {
+		owner, err := r.nameSource(ctx, s, taken)
+		if err != nil {
+			return "", err
+		}
+		if owner {
+			return r.removeAlias(ctx, s)
+		}
+	}
+	if s.aliasContent == nil && taken != nil {
+		source, err := r.sourceSnapshot(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		if source == nil || expose.BoundContent(source) != taken.Name {
+			// The last content that refers to the storage snapshot goes as the alias would have gone.
+			s.aliasContent = taken
+		}
+	}
+	shared, err := r.isShared(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if shared {
+		return r.removeAlias(ctx, s)
+	}
+	return r.removeSnapshots(ctx, s)
+}
+
+// nameSource completes a DataUpload that is gone with the VolumeSnapshot that it named, as far as that was taken over.
+// It tells whether there is a source that was not, and therefore still owns the storage snapshot.
+func (r *Reconciler) nameSource(ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent) (bool, error) {
+	content := taken
+	if content == nil && s.aliasContent != nil {
+		var err error
+		if content, err = r.sourceContent(ctx, r.sourceContentName(s, nil)); err != nil {
+			return false, err
+		}
+	}
+	if content == nil {
+		return false, nil
+	}
+	if taken == nil && !owns(s.aliasContent) {
+		return true, nil
+	}
+	s.du.Spec.SourceNamespace = content.Spec.VolumeSnapshotRef.Namespace
+	s.du.Spec.CSISnapshot = &v2alpha1.CSISnapshotSpec{VolumeSnapshot: content.Spec.VolumeSnapshotRef.Name}
+	return false, nil
+}
+
+// isShared tells whether another DataUpload's content refers to the storage snapshot, too, which must outlive an alias
+// that does not own it.
+func (r *Reconciler) isShared(ctx context.Context, s *scope) (bool, error) {
+	if s.aliasContent == nil || owns(s.aliasContent) {
+		return false, nil
+	}
+	list := &snapshotv1.VolumeSnapshotContentList{}
+	if err := r.Client.List(ctx, list, client.HasLabels{expose.OwnerUIDLabel}); err != nil {
+		return false, fmt.Errorf("listing volumesnapshotcontents that refer to the same storage snapshot: %w", err)
+	}
+	handle := snapshotHandle(s.aliasContent)
+	return slices.ContainsFunc(list.Items, func(other snapshotv1.VolumeSnapshotContent) bool {
+		return !expose.IsOurs(&other, s.du) && other.Spec.Driver == s.aliasContent.Spec.Driver && snapshotHandle(&other) == handle
+	}), nil
+}
+
+// snapshotHandle is the storage system's name of the snapshot; a content made from a volume learns it later.
+func snapshotHandle(content *snapshotv1.VolumeSnapshotContent) string {
+	switch {
+	case content.Spec.Source.SnapshotHandle != nil:
+		return *content.Spec.Source.SnapshotHandle
+	case content.Status != nil && content.Status.SnapshotHandle != nil:
+		return *content.Status.SnapshotHandle
+	default:
+		return ""
+	}
+}
