@@ -49,7 +49,8 @@ func newSweepCommand(g *globalOptions) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only list what would be removed")
-	flags.DurationVar(&o.grace, "grace", sweep.DefaultGrace, "let objects alone for so long after they were made and their DataUpload ended")
+	flags.DurationVar(&o.grace, "grace", sweep.DefaultGrace,
+		"how long to let objects alone after they were made and their DataUpload ended")
 	flags.DurationVar(&o.timeout, "timeout", defaultSweepTimeout, "how long to wait until everything is gone")
 	return cmd
 }

@@ -44,54 +44,47 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l Leftovers) (string, 
 // removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that
 // was never taken over is left to its owner: without the DataUpload, nothing says that it was made for it.
 func (r *Reconciler) removeLeftSnapshots(ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent) (string, error) {
-	if s.du.Spec.CSISnapshot == nil {
-		owner, err := r.nameSource(ctx, s, taken)
-		if err != nil {
-			return "", err
-		}
-		if owner {
-			return r.removeAlias(ctx, s)
-		}
+	source, err := r.leftSource(ctx, s, taken)
+	if err != nil {
+		return "", err
+	}
+	gone, untouched := s.du.Spec.CSISnapshot == nil, source != nil && taken == nil && !owns(s.aliasContent)
+	if gone && source != nil && !untouched {
+		s.du.Spec.SourceNamespace = source.Spec.VolumeSnapshotRef.Namespace
+		s.du.Spec.CSISnapshot = &v2alpha1.CSISnapshotSpec{VolumeSnapshot: source.Spec.VolumeSnapshotRef.Name}
 	}
 	if s.aliasContent == nil && taken != nil {
-		source, err := r.sourceSnapshot(ctx, s)
+		snapshot, err := r.sourceSnapshot(ctx, s)
 		if err != nil {
 			return "", err
 		}
-		if source == nil || expose.BoundContent(source) != taken.Name {
+		if snapshot == nil || expose.BoundContent(snapshot) != taken.Name {
 			// The last content that refers to the storage snapshot goes as the alias would have gone.
 			s.aliasContent = taken
 		}
 	}
 	shared, err := r.isShared(ctx, s)
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if shared {
+	case shared || gone && untouched:
 		return r.removeAlias(ctx, s)
+	case untouched:
+		// The DataUpload names the source, but once the alias is gone, only a mark on the source leads to the DataUpload.
+		return "source volumesnapshotcontent " + source.Name, r.setPolicy(ctx, s, source, snapshotv1.VolumeSnapshotContentDelete)
+	default:
+		return r.removeSnapshots(ctx, s)
 	}
-	return r.removeSnapshots(ctx, s)
 }
 
-// nameSource completes a DataUpload that is gone with the VolumeSnapshot that it named, as far as that was taken over.
-// It tells whether there is a source that was not, and therefore still owns the storage snapshot.
-func (r *Reconciler) nameSource(ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent) (bool, error) {
-	content := taken
-	if content == nil && s.aliasContent != nil {
-		var err error
-		if content, err = r.sourceContent(ctx, r.sourceContentName(s, nil)); err != nil {
-			return false, err
-		}
+// leftSource is the source's VolumeSnapshotContent, taken over or not; nil if it is gone.
+func (r *Reconciler) leftSource(
+	ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent,
+) (*snapshotv1.VolumeSnapshotContent, error) {
+	if taken != nil || s.aliasContent == nil {
+		return taken, nil
 	}
-	if content == nil {
-		return false, nil
-	}
-	if taken == nil && !owns(s.aliasContent) {
-		return true, nil
-	}
-	s.du.Spec.SourceNamespace = content.Spec.VolumeSnapshotRef.Namespace
-	s.du.Spec.CSISnapshot = &v2alpha1.CSISnapshotSpec{VolumeSnapshot: content.Spec.VolumeSnapshotRef.Name}
-	return false, nil
+	return r.sourceContent(ctx, r.sourceContentName(s, nil))
 }
 
 // isShared tells whether another DataUpload's content refers to the storage snapshot, too, which must outlive an alias
