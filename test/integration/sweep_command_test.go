@@ -108,15 +108,6 @@ $`))
 		Eventually(func() int { others.collect(ctx); return session.ExitCode() }).WithTimeout(30 * time.Second).Should(BeZero())
 		Expect(others.versions(ctx)).To(Equal([]string{"", "", "", "", ""}))
 	})
-
-	DescribeTable("refuses", func(flag, words string) {
-		session := sweep(flag)
-		Eventually(session).Should(gexec.Exit(1))
-		Expect(string(session.Err.Contents())).To(Equal("node-agent: " + words + "\n"))
-	},
-		Entry("a negative grace time", "--grace=-1s", "--grace is -1s, it must not be negative"),
-		Entry("no time at all", "--timeout=0s", "--timeout is 0s, it must be more than zero"),
-	)
 })
 
 // leftover are objects of a DataUpload in sweepNamespace.

@@ -65,7 +65,7 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: backupPVCs", agent, "", "persistentvolumeclaims", namespace, "get", "list", "watch", "create", "delete"),
 		Entry("agent: source PVC", agent, "", "persistentvolumeclaims", elsewhere, "get"),
 		Entry("agent: PVs", agent, "", "persistentvolumes", "", "get", "list", "watch", "patch"),
-		Entry("agent: alias snapshots", agent, "snapshot.storage.k8s.io", "volumesnapshots", namespace, "get", "create", "delete"),
+		Entry("agent: alias snapshots", agent, "snapshot.storage.k8s.io", "volumesnapshots", namespace, "get", "list", "create", "delete"),
 		Entry("agent: source snapshots", agent, "snapshot.storage.k8s.io", "volumesnapshots", elsewhere, "get", "list", "watch", "delete"),
 		Entry("agent: contents", agent, "snapshot.storage.k8s.io", "volumesnapshotcontents", "",
 			"get", "list", "watch", "create", "patch", "delete"),

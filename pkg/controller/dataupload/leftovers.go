@@ -53,15 +53,8 @@ func (r *Reconciler) removeLeftSnapshots(ctx context.Context, s *scope, taken *s
 		s.du.Spec.SourceNamespace = source.Spec.VolumeSnapshotRef.Namespace
 		s.du.Spec.CSISnapshot = &v2alpha1.CSISnapshotSpec{VolumeSnapshot: source.Spec.VolumeSnapshotRef.Name}
 	}
-	if s.aliasContent == nil && taken != nil {
-		snapshot, err := r.sourceSnapshot(ctx, s)
-		if err != nil {
-			return "", err
-		}
-		if snapshot == nil || expose.BoundContent(snapshot) != taken.Name {
-			// The last content that refers to the storage snapshot goes as the alias would have gone.
-			s.aliasContent = taken
-		}
+	if err := r.replaceAlias(ctx, s, taken); err != nil {
+		return "", err
 	}
 	shared, err := r.isShared(ctx, s)
 	switch {
@@ -85,6 +78,22 @@ func (r *Reconciler) leftSource(
 		return taken, nil
 	}
 	return r.sourceContent(ctx, r.sourceContentName(s, nil))
+}
+
+// replaceAlias lets the last content that refers to the storage snapshot go as the alias would have gone: that of a source
+// without VolumeSnapshot, where the alias is gone.
+func (r *Reconciler) replaceAlias(ctx context.Context, s *scope, taken *snapshotv1.VolumeSnapshotContent) error {
+	if s.aliasContent != nil || taken == nil {
+		return nil
+	}
+	snapshot, err := r.sourceSnapshot(ctx, s)
+	if err != nil {
+		return err
+	}
+	if snapshot == nil || expose.BoundContent(snapshot) != taken.Name {
+		s.aliasContent = taken
+	}
+	return nil
 }
 
 // isShared tells whether another DataUpload's content refers to the storage snapshot, too, which must outlive an alias
