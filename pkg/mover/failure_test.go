@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -38,7 +45,6 @@ var _ = Describe("A mover that fails", func() {
 			Expect(err).To(MatchError(message))
 			Expect(message).To(Equal(uploadFailure + want))
 			Expect(result.IsCanceled(message)).To(BeFalse())
-			Expect(result.IsInterrupted(message)).To(BeFalse())
 			Expect(b.patches()).To(BeZero())
 			Expect(b.uploader.closes()).To(Equal(1))
 		},
@@ -47,7 +53,6 @@ var _ = Describe("A mover that fails", func() {
 			unreadable, unreadable.Error()),
 		Entry("a canceled upload that nobody canceled", repository.ErrCanceled, "canceled"),
 		Entry("a text that looks like a cancellation", errors.New("open data path is canceled"), "open data path is canceled."),
-		Entry("a text that looks like an interruption", errors.New("was interrupted by SIGTERM"), "was interrupted by SIGTERM."),
 		Entry("a signed URL", errors.New(`Put "https://s3.example/b/k?X-Amz-Credential=AK&X-Amz-Signature=1f": EOF`),
 			`Put "https://s3.example/b/k?...": EOF`),
 		Entry("a URL with a password", errors.New("dial s3://user:pass@s3.example/b: refused"),
@@ -124,6 +129,7 @@ var _ = Describe("A mover that fails", func() {
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
 		Expect(message).To(Equal("backup storage location default and its repository did not open within 1m0s"))
+		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 
 		slow := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		slow.start()
@@ -143,6 +149,49 @@ var _ = Describe("A mover that fails", func() {
 		var err error
 		Eventually(b.done).WithTimeout(patience).Should(Receive(&err))
 		Expect(err).To(MatchError(os.ErrNotExist))
+		Expect(exitCode(err)).To(Equal(result.ExitRetryable), "another attempt finds the snapshot")
+	})
+})
+
+var _ = Describe("The exit code of a mover", func() {
+	status := func(code int32) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Message: "so says the API server"}}
+	}
+
+	DescribeTable("tells whether another attempt makes sense",
+		func(ctx context.Context, cause error, want int) {
+			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b.start()
+			b.uploading()
+			b.uploader.fail(fmt.Errorf("upload volume: %w", cause))
+			_, err := b.ended()
+			Expect(exitCode(err)).To(Equal(want))
+			Expect(b.uploader.discards()).To(BeEmpty())
+		},
+		Entry("the network fails", &net.OpError{Op: "dial", Err: errors.New("no route to host")}, result.ExitRetryable),
+		Entry("the store is slow", context.DeadlineExceeded, result.ExitRetryable),
+		Entry("the API server is overloaded", status(http.StatusTooManyRequests), result.ExitRetryable),
+		Entry("the API server fails", status(http.StatusInternalServerError), result.ExitRetryable),
+		Entry("the API server refuses", status(http.StatusForbidden), 1),
+		Entry("a file cannot be read", unreadable, 1),
+		Entry("wrong password", repository.ErrWrongPassword, 1),
+		Entry("anything else", errors.New("nobody knows"), 1),
+	)
+
+	It("is that of the API server while the repository is looked for", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.intercept(interceptor.Funcs{Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption,
+		) error {
+			if _, ok := obj.(*corev1.Secret); ok {
+				return status(http.StatusServiceUnavailable)
+			}
+			return c.Get(ctx, key, obj, opts...)
+		}})
+		b.start()
+		message, err := b.ended()
+		Expect(message).To(ContainSubstring("so says the API server"))
+		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 	})
 })
 

@@ -2,6 +2,9 @@ package mover_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +25,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -82,6 +86,7 @@ func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
 	b.options = mover.Options{
 		Namespace:              b.namespace,
 		DataUpload:             duName,
+		Attempt:                1,
 		VolumePath:             "/uid",
 		VolumeMode:             corev1.PersistentVolumeFilesystem,
 		ResourceTimeout:        time.Minute,
@@ -171,6 +176,29 @@ func (b *bench) uploading() repository.UploadRequest {
 	return request
 }
 
+// exitCode is the one that the mover's error asks for.
+func exitCode(err error) int {
+	GinkgoHelper()
+	exit, ok := errors.AsType[*mover.ExitError](err)
+	Expect(ok).To(BeTrue(), "%v has no exit code", err)
+	return exit.Code
+}
+
+// lose gives up as many attempts at the DataUpload, as the agent does.
+func (b *bench) lose(ctx context.Context, count int, phase v2alpha1.DataUploadPhase) {
+	GinkgoHelper()
+	du := &v2alpha1.DataUpload{}
+	for range count {
+		attempts.Record(du, attempts.Lost{At: metav1.Now(), Reason: "the backup pod was evicted"})
+	}
+	body, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"annotations": du.Annotations},
+		"status":   map[string]any{"phase": phase},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	b.patch(ctx, string(body))
+}
+
 func (b *bench) patch(ctx context.Context, body string) {
 	GinkgoHelper()
 	Expect(k8s.Patch(ctx, b.du.DeepCopy(), mergePatch(body))).To(Succeed())
@@ -230,8 +258,12 @@ type fakeUploader struct {
 	begun  chan repository.UploadRequest
 	finish chan uploaded
 
-	mutex  sync.Mutex
-	closed int
+	// confirmed is called after the mover has confirmed a snapshot. It may be nil.
+	confirmed func()
+
+	mutex     sync.Mutex
+	closed    int
+	discarded []string
 }
 
 type uploaded struct {
@@ -249,8 +281,31 @@ func (u *fakeUploader) Upload(ctx context.Context, request repository.UploadRequ
 	case <-ctx.Done():
 		return repository.UploadResult{}, repository.ErrCanceled
 	case outcome := <-u.finish:
-		return outcome.result, outcome.err
+		if outcome.err != nil {
+			return repository.UploadResult{}, outcome.err
+		}
+		if err := request.Confirm(ctx); err != nil {
+			return repository.UploadResult{}, fmt.Errorf("upload volume: %w", err)
+		}
+		if u.confirmed != nil {
+			u.confirmed()
+		}
+		return outcome.result, nil
 	}
+}
+
+func (u *fakeUploader) Discard(ctx context.Context, sourceNamespace, sourcePVC, dataUploadUID string) error {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	u.discarded = append(u.discarded, sourceNamespace+"/"+sourcePVC+" "+dataUploadUID)
+	return ctx.Err()
+}
+
+// discards are the uploads that were discarded.
+func (u *fakeUploader) discards() []string {
+	u.mutex.Lock()
+	defer u.mutex.Unlock()
+	return u.discarded
 }
 
 func (u *fakeUploader) Close(ctx context.Context) error {

@@ -17,6 +17,8 @@ import (
 // Uploader is an open repository.
 type Uploader interface {
 	Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error)
+	// Discard deletes all that attempts at a DataUpload have uploaded.
+	Discard(ctx context.Context, sourceNamespace, sourcePVC, dataUploadUID string) error
 	Close(ctx context.Context) error
 }
 
@@ -32,6 +34,8 @@ func OpenRepository(ctx context.Context, access repository.Access) (Uploader, er
 type Options struct {
 	// Namespace and DataUpload name the DataUpload.
 	Namespace, DataUpload string
+	// Attempt is the number of the attempt at the DataUpload, from 1. The mover stops when a later one has begun.
+	Attempt int
 	// VolumePath is the mount point of the volume, or its device.
 	VolumePath string
 	// VolumeMode says which of them.

@@ -3,12 +3,14 @@ package mover_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/location"
@@ -16,6 +18,21 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
+
+// canceledUploader is canceled when all data is uploaded.
+type canceledUploader struct {
+	mover.Uploader
+	cancel func()
+}
+
+func (u *canceledUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
+	confirm := request.Confirm
+	request.Confirm = func(ctx context.Context) error {
+		u.cancel()
+		return confirm(ctx)
+	}
+	return u.Uploader.Upload(ctx, request)
+}
 
 var _ = Describe("A mover with a real repository", func() {
 	// access resolves the location as an agent would.
@@ -53,10 +70,6 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(b.progress(ctx)).To(Equal(v2alpha1.DataMoveOperationProgress{
 			TotalBytes: int64(len(content)), BytesDone: int64(len(content)),
 		}))
-		calls, watches := b.transport.counted()
-		Expect(len(calls)).To(BeNumerically("<=", 15))
-		Expect(watches).To(BeNumerically("<=", 1))
-
 		By("restoring it")
 		opened, err := repository.Open(ctx, access(ctx, b))
 		Expect(err).NotTo(HaveOccurred())
@@ -64,6 +77,75 @@ var _ = Describe("A mover with a real repository", func() {
 		target := GinkgoT().TempDir()
 		Expect(opened.Restore(ctx, moved.SnapshotID, target)).To(Succeed())
 		Expect(os.ReadFile(filepath.Join(target, "orders", "1"))).To(Equal(content))
+	})
+
+	It("needs at most 15 API calls", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseAccepted)
+		b.options.Clock = clock.RealClock{}
+		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
+		volume := GinkgoT().TempDir()
+		for i := range 100 {
+			Expect(os.WriteFile(filepath.Join(volume, fmt.Sprint(i)), bytes.Repeat([]byte{byte(i)}, 1<<20), 0o600)).To(Succeed())
+		}
+		b.options.VolumePath = volume
+		b.options.Open = mover.OpenRepository
+		b.start()
+		b.waiting()
+		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
+		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		_, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		calls, watches := b.transport.counted()
+		AddReportEntry("API calls", calls)
+		Expect(len(calls)).To(And(BeNumerically(">=", 5), BeNumerically("<=", 15)))
+		Expect(watches).To(Equal(1))
+	})
+
+	It("returns the snapshot of an earlier attempt whose result got lost", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
+		volume := GinkgoT().TempDir()
+		Expect(os.WriteFile(filepath.Join(volume, "file"), []byte("content"), 0o600)).To(Succeed())
+		first := move(b, volume, corev1.PersistentVolumeFilesystem)
+
+		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Attempt = 2
+		b.options.WorkDir = GinkgoT().TempDir()
+		Expect(move(b, volume, corev1.PersistentVolumeFilesystem)).To(Equal(first))
+		opened, err := repository.Open(ctx, access(ctx, b))
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(opened.Close)
+		Expect(opened.Snapshots(ctx, "shop", "data")).To(HaveLen(1))
+	})
+
+	It("leaves nothing when its DataUpload is canceled, also of an earlier attempt", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
+		volume := GinkgoT().TempDir()
+		Expect(os.WriteFile(filepath.Join(volume, "file"), []byte("content"), 0o600)).To(Succeed())
+		opened, err := repository.Open(ctx, access(ctx, b))
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(opened.Close)
+
+		b.options.VolumePath = volume
+		b.options.Attempt = 2
+		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Open = func(moving context.Context, access repository.Access) (mover.Uploader, error) {
+			uploader, err := mover.OpenRepository(moving, access)
+			return &canceledUploader{Uploader: uploader, cancel: func() {
+				_, err := opened.Upload(ctx, repository.UploadRequest{
+					SourceNamespace: "shop", SourcePVC: "data", Path: volume, DataUploadUID: string(b.du.UID),
+				})
+				Expect(err).NotTo(HaveOccurred())
+				b.patch(ctx, `{"spec":{"cancel":true}}`)
+			}}, err
+		}
+		b.start()
+		message, err := b.ended()
+		Expect(err).To(HaveOccurred())
+		Expect(result.IsCanceled(message)).To(BeTrue())
+		Expect(b.warnings()).To(BeEmpty())
+		Expect(opened.Snapshots(ctx, "shop", "data")).To(BeEmpty())
 	})
 
 	It("moves the data of a block volume", func(ctx context.Context) {
@@ -99,6 +181,7 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(err).To(HaveOccurred())
 		Expect(message).To(ContainSubstring(repository.ErrWrongPassword.Error()))
 		Expect(message).NotTo(ContainSubstring(right.Password))
+		Expect(exitCode(err)).To(Equal(1))
 	})
 
 	It("says that nobody has made the repository", func(ctx context.Context) {
@@ -110,5 +193,6 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(err).To(HaveOccurred())
 		Expect(message).To(HavePrefix("open the repository of namespace shop in backup storage location default: "))
 		Expect(message).To(ContainSubstring(repository.ErrNotInitialized.Error()))
+		Expect(exitCode(err)).To(Equal(1))
 	})
 })

@@ -2,6 +2,7 @@ package mover_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -22,6 +23,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 		Expect(request.SourcePVC).To(Equal("data"))
 		Expect(request.Path).To(Equal("/uid"))
 		Expect(request.Block).To(BeFalse())
+		Expect(request.DataUploadUID).To(BeEquivalentTo(b.du.UID))
 		Expect(request.AsyncOperationID).To(Equal("du-1.2"))
 		Expect(request.ParallelFiles).To(BeZero())
 
@@ -38,7 +40,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 		Expect(b.uploader.closes()).To(Equal(1))
 	})
 
-	It("waits for InProgress and then needs five API calls and one watch", func(ctx context.Context) {
+	It("waits for InProgress and then needs six API calls and one watch", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseAccepted)
 		b.start()
 		b.waiting()
@@ -60,6 +62,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 			http.MethodGet + " /apis/velero.io/v1" + velero + "/backupstoragelocations/" + locationName,
 			http.MethodGet + " /api/v1" + velero + "/secrets/velero-repo-credentials",
 			http.MethodPatch + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
+			http.MethodGet + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
 			http.MethodPatch + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
 		}))
 		Expect(watches).To(Equal(1))
@@ -116,44 +119,64 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 type stop struct {
 	act  func(ctx context.Context, b *bench)
 	want string
+	// code is the exit code.
+	code int
+	// discards says that what was uploaded must be discarded.
+	discards bool
 }
 
 var (
 	stopByCancel = stop{
-		func(ctx context.Context, b *bench) { b.patch(ctx, `{"spec":{"cancel":true}}`) },
-		"was asked to cancel: data path is canceled",
+		act:  func(ctx context.Context, b *bench) { b.patch(ctx, `{"spec":{"cancel":true}}`) },
+		want: "DataUpload %s was asked to cancel: data path is canceled", code: 1, discards: true,
 	}
 	stopByCanceling = stop{
-		func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCanceling) },
-		"was asked to cancel: data path is canceled",
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCanceling) },
+		want: "DataUpload %s was asked to cancel: data path is canceled", code: 1, discards: true,
 	}
 	stopByFailed = stop{
-		func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseFailed) },
-		"is Failed already: data path is canceled",
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseFailed) },
+		want: "DataUpload %s is Failed already: data path is canceled", code: 1, discards: true,
 	}
 	stopByCompleted = stop{
-		func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCompleted) },
-		"is Completed already: data path is canceled",
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCompleted) },
+		want: "DataUpload %s is Completed already: data path is canceled", code: 1,
 	}
 	stopByDeletion = stop{
-		func(ctx context.Context, b *bench) { Expect(k8s.Delete(ctx, b.du.DeepCopy())).To(Succeed()) },
-		"is being deleted: data path is canceled",
+		act:  func(ctx context.Context, b *bench) { Expect(k8s.Delete(ctx, b.du.DeepCopy())).To(Succeed()) },
+		want: "DataUpload %s is being deleted: data path is canceled", code: 1, discards: true,
 	}
 	stopByRemoval = stop{
-		func(ctx context.Context, b *bench) { b.remove(ctx) },
+		act: func(ctx context.Context, b *bench) { b.remove(ctx) },
 		// A watch may show the deletion or only that nothing is left.
-		"is gone: data path is canceled",
+		want: "DataUpload %s is gone: data path is canceled", code: 1,
 	}
 	stopByNewDataUpload = stop{
-		func(ctx context.Context, b *bench) {
+		act: func(ctx context.Context, b *bench) {
 			b.remove(ctx)
 			b.createDataUpload(ctx, v2alpha1.DataUploadPhaseInProgress)
 		},
-		"is gone: data path is canceled",
+		want: "DataUpload %s is gone: data path is canceled", code: 1,
+	}
+	stopByLoss = stop{
+		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 1, v2alpha1.DataUploadPhaseAccepted) },
+		want: "attempt 1 at DataUpload %s was given up, it is at attempt 2", code: result.ExitRetryable,
+	}
+	stopByLaterAttempt = stop{
+		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 2, v2alpha1.DataUploadPhaseInProgress) },
+		want: "attempt 1 at DataUpload %s was given up, it is at attempt 3", code: result.ExitRetryable,
 	}
 	stopBySignal = stop{
-		func(_ context.Context, b *bench) { b.signal() },
-		"was interrupted by SIGTERM",
+		act:  func(_ context.Context, b *bench) { b.signal() },
+		want: "upload of DataUpload %s was interrupted by SIGTERM", code: result.ExitRetryable,
+	}
+	// A canceled pod gets the signal at the same time.
+	stopByCancelAndSignal = stop{
+		act: func(ctx context.Context, b *bench) {
+			b.patch(ctx, `{"spec":{"cancel":true}}`)
+			b.signal()
+		},
+		want: "DataUpload %s was asked to cancel: data path is canceled", code: 1, discards: true,
 	}
 )
 
@@ -174,6 +197,8 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 		Entry("Completed", v2alpha1.DataUploadPhaseInProgress, stopByCompleted),
 		Entry("being deleted", v2alpha1.DataUploadPhaseInProgress, stopByDeletion),
 		Entry("gone", v2alpha1.DataUploadPhasePrepared, stopByRemoval),
+		Entry("given up", v2alpha1.DataUploadPhasePrepared, stopByLoss),
+		Entry("at a later attempt", v2alpha1.DataUploadPhasePrepared, stopByLaterAttempt),
 	)
 
 	DescribeTable("ends while it waits",
@@ -192,6 +217,8 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 		Entry("when being deleted", stopByDeletion),
 		Entry("when gone", stopByRemoval),
 		Entry("when another takes its name", stopByNewDataUpload),
+		Entry("when given up", stopByLoss),
+		Entry("when at a later attempt", stopByLaterAttempt),
 		Entry("on SIGTERM", stopBySignal),
 	)
 
@@ -206,6 +233,11 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 			s.act(ctx, b)
 			message, err := b.ended()
 			expectStopped(b, message, err, s)
+			if s.discards {
+				Expect(b.uploader.discards()).To(HaveExactElements("shop/data " + string(b.du.UID)))
+			} else {
+				Expect(b.uploader.discards()).To(BeEmpty())
+			}
 			Expect(b.uploader.closes()).To(Equal(1))
 			Expect(b.patches()).To(Equal(1), "progress must not be written any more")
 			Expect(b.warnings()).To(BeEmpty())
@@ -216,15 +248,28 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 		Entry("when being deleted", stopByDeletion),
 		Entry("when gone", stopByRemoval),
 		Entry("when another takes its name", stopByNewDataUpload),
+		Entry("when given up", stopByLoss),
+		Entry("when at a later attempt", stopByLaterAttempt),
 		Entry("on SIGTERM", stopBySignal),
 	)
 
-	It("does not bring a DataUpload back", func(ctx context.Context) {
+	It("is canceled even if SIGTERM is faster than the news", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		b.intercept(deafWatch())
 		b.start()
 		b.uploading()
-		b.remove(ctx)
+		stopByCancelAndSignal.act(ctx, b)
+		message, err := b.ended()
+		expectStopped(b, message, err, stopByCancelAndSignal)
+		Expect(b.uploader.discards()).To(HaveLen(1), "nothing must be kept")
+	})
+
+	It("does not bring a DataUpload back", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.intercept(deafWatch())
+		b.uploader.confirmed = func() { b.remove(ctx) }
+		b.start()
+		b.uploading()
 		b.uploader.succeed()
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
@@ -237,10 +282,12 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 	It("does not write into another DataUpload of the same name", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		b.intercept(deafWatch())
+		b.uploader.confirmed = func() {
+			b.remove(ctx)
+			b.createDataUpload(ctx, v2alpha1.DataUploadPhaseAccepted)
+		}
 		b.start()
 		b.uploading()
-		b.remove(ctx)
-		b.createDataUpload(ctx, v2alpha1.DataUploadPhaseAccepted)
 		b.uploader.succeed()
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
@@ -253,15 +300,6 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 func expectStopped(b *bench, message string, err error, s stop) {
 	GinkgoHelper()
 	Expect(err).To(MatchError(message))
-	Expect(message).To(HavePrefix(prefixOf(s) + "DataUpload " + b.namespace + "/" + duName + " "))
-	Expect(message).To(HaveSuffix(s.want))
-	Expect(result.IsInterrupted(message)).To(Equal(s.want == stopBySignal.want))
-	Expect(result.IsCanceled(message)).NotTo(Equal(result.IsInterrupted(message)))
-}
-
-func prefixOf(s stop) string {
-	if s.want == stopBySignal.want {
-		return "upload of "
-	}
-	return ""
+	Expect(message).To(Equal(fmt.Sprintf(s.want, b.namespace+"/"+duName)))
+	Expect(exitCode(err)).To(Equal(s.code))
 }

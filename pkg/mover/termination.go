@@ -23,7 +23,7 @@ func failureMessage(err error) string {
 	message = urlQuery.ReplaceAllString(message, "$1?...")
 	message = urlUser.ReplaceAllString(message, "$1...@")
 	_, early := errors.AsType[*endingError](err)
-	if !early && (result.IsCanceled(message) || result.IsInterrupted(message)) {
+	if !early && result.IsCanceled(message) {
 		// A failure must not be taken for a cancellation, because of a file's name say.
 		message += "."
 	}

@@ -2,6 +2,7 @@ package mover
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -23,21 +24,23 @@ const (
 
 	// closeTimeout is well below the time that a pod has after SIGTERM, so that the termination message gets written.
 	closeTimeout = 10 * time.Second
+
+	// discardTimeout leaves time for the rest of what a canceled mover does before its pod is killed.
+	discardTimeout = 5 * time.Second
 )
 
-// upload moves the data. It calls end if the repository does not open in time.
-func upload(
-	ctx context.Context, o Options, du *v2alpha1.DataUpload, end context.CancelCauseFunc,
-) (result.Result, error) {
-	uploader, err := open(ctx, o, du, end)
+// upload moves the data. It ends the move if the repository does not open in time.
+func (m *movement) upload(ctx context.Context, du *v2alpha1.DataUpload) (result.Result, error) {
+	uploader, err := m.open(ctx, du)
 	if err != nil {
 		return result.Result{}, err
 	}
-	defer closeRepository(ctx, uploader, o.Log)
+	defer closeRepository(ctx, uploader, m.Log)
 
-	progress := newReporter(o, du)
-	uploaded, err := uploadReporting(ctx, uploader, request(o, du), progress)
+	progress := newReporter(m.Options, du)
+	uploaded, err := uploadReporting(ctx, uploader, m.request(du), progress)
 	if err != nil {
+		m.discardUnwanted(ctx, uploader, du)
 		return result.Result{}, fmt.Errorf("upload the volume of PersistentVolumeClaim %s/%s: %w",
 			du.Spec.SourceNamespace, du.Spec.SourcePVC, err)
 	}
@@ -45,7 +48,7 @@ func upload(
 	return result.Result{
 		SnapshotID:       uploaded.SnapshotID,
 		EmptySnapshot:    uploaded.Empty,
-		Source:           result.Source{ByPath: o.VolumePath, VolumeMode: string(o.VolumeMode)},
+		Source:           result.Source{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
 		TotalBytes:       uploaded.TotalBytes,
 		IncrementalBytes: uploaded.IncrementalBytes,
 	}, nil
@@ -53,30 +56,44 @@ func upload(
 
 // open finds the storage location and opens the repository in it. The repository keeps its context, so that the time
 // limit must be lifted rather than run out behind it.
-func open(
-	ctx context.Context, o Options, du *v2alpha1.DataUpload, end context.CancelCauseFunc,
-) (Uploader, error) {
-	limit := o.Clock.AfterFunc(o.ResourceTimeout, func() {
-		end(&endingError{fmt.Errorf("backup storage location %s and its repository did not open within %s",
-			du.Spec.BackupStorageLocation, o.ResourceTimeout)})
+func (m *movement) open(ctx context.Context, du *v2alpha1.DataUpload) (Uploader, error) {
+	limit := m.Clock.AfterFunc(m.ResourceTimeout, func() {
+		m.end(&endingError{
+			error: fmt.Errorf("backup storage location %s and its repository did not open within %s",
+				du.Spec.BackupStorageLocation, m.ResourceTimeout),
+			retryable: true,
+		})
 	})
 	defer limit.Stop()
 
-	o.Log.WithField("location", du.Spec.BackupStorageLocation).Info("Opening the repository")
+	m.Log.WithField("location", du.Spec.BackupStorageLocation).Info("Opening the repository")
 	access, err := location.Resolve(
-		ctx, o.Client, o.Namespace, du.Spec.BackupStorageLocation, du.Spec.SourceNamespace, o.WorkDir, o.Log)
+		ctx, m.Client, m.Namespace, du.Spec.BackupStorageLocation, du.Spec.SourceNamespace, m.WorkDir, m.Log)
 	if err != nil {
 		return nil, err
 	}
 	if access.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {
 		return nil, fmt.Errorf("backup storage location %s is read-only", du.Spec.BackupStorageLocation)
 	}
-	uploader, err := o.Open(ctx, access)
+	uploader, err := m.Open(ctx, access)
 	if err != nil {
 		return nil, fmt.Errorf("open the repository of namespace %s in backup storage location %s: %w",
 			du.Spec.SourceNamespace, du.Spec.BackupStorageLocation, err)
 	}
 	return uploader, nil
+}
+
+// discardUnwanted removes what this attempt and earlier ones have uploaded, if the move has ended because nobody wants it.
+func (m *movement) discardUnwanted(ctx context.Context, uploader Uploader, du *v2alpha1.DataUpload) {
+	ending, ok := errors.AsType[*endingError](context.Cause(ctx))
+	if !ok || !ending.discard {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+	defer cancel()
+	if err := uploader.Discard(ctx, du.Spec.SourceNamespace, du.Spec.SourcePVC, string(du.UID)); err != nil {
+		m.Log.WithError(err).Warn("Cannot remove what was uploaded; the next upload of the volume will")
+	}
 }
 
 // closeRepository closes also after a signal. Whatever counts is in the repository before.
@@ -103,14 +120,16 @@ func uploadReporting(
 	return uploader.Upload(ctx, request)
 }
 
-func request(o Options, du *v2alpha1.DataUpload) repository.UploadRequest {
+func (m *movement) request(du *v2alpha1.DataUpload) repository.UploadRequest {
 	return repository.UploadRequest{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,
-		Path:             o.VolumePath,
-		Block:            o.VolumeMode == corev1.PersistentVolumeBlock,
+		Path:             m.VolumePath,
+		Block:            m.VolumeMode == corev1.PersistentVolumeBlock,
+		DataUploadUID:    string(du.UID),
 		AsyncOperationID: du.Labels[v2alpha1.AsyncOperationIDLabel],
-		ParallelFiles:    parallelFiles(du.Spec.DataMoverConfig, o.Log),
+		ParallelFiles:    parallelFiles(du.Spec.DataMoverConfig, m.Log),
+		Confirm:          m.confirm,
 	}
 }
 

@@ -17,6 +17,10 @@ var (
 	// ErrCanceled says that the context ended while data was being moved.
 	ErrCanceled = errors.New("canceled")
 
+	// ErrInterrupted, as the cause of the end of a context, says that another process may go on with an upload: what was
+	// uploaded is kept for it.
+	ErrInterrupted = errors.New("interrupted")
+
 	// ErrLocationReadOnly says that the access mode of the location is ReadOnly.
 	ErrLocationReadOnly = errors.New("backup storage location is read-only")
 )

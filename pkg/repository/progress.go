@@ -18,6 +18,7 @@ type counter struct {
 	upload.NullUploadProgress
 
 	total, hashed, cached atomic.Int64
+	read                  atomic.Int64 // of what was hashed, the files that are done
 
 	mu       sync.Mutex
 	failures []EntryFailure
@@ -32,6 +33,9 @@ func (c *counter) EstimatedDataSize(_, totalBytes int64) { c.total.Store(totalBy
 
 // HashedBytes counts data that was read.
 func (c *counter) HashedBytes(bytes int64) { c.hashed.Add(bytes) }
+
+// FinishedHashingFile counts a file that was read.
+func (c *counter) FinishedHashingFile(_ string, bytes int64) { c.read.Add(bytes) }
 
 // CachedFile counts data that is unchanged since an earlier snapshot.
 func (c *counter) CachedFile(_ string, bytes int64) { c.cached.Add(bytes) }

@@ -21,6 +21,10 @@ const (
 	tagAsyncOperation = "velero.io/async-operation-id"
 	tagRequester      = "snapshot-requester"
 	tagUploader       = "snapshot-uploader"
+
+	// Ours. Velero finds snapshots by tags that it knows, and takes no notice of others.
+	tagDataUpload  = "node-agent.io/data-upload-uid"
+	tagIncremental = "node-agent.io/incremental-bytes"
 )
 
 const (
@@ -40,9 +44,16 @@ func moverTags() map[string]string {
 	return map[string]string{tagRequester: requester, tagUploader: uploader}
 }
 
-// snapshotTags are the tags of one upload.
-func snapshotTags(asyncOperationID string) map[string]string {
+// checkpointTags are on all that attempts at one DataUpload save, by which later ones find it.
+func checkpointTags(dataUploadUID string) map[string]string {
 	tags := moverTags()
+	tags[tagDataUpload] = dataUploadUID
+	return tags
+}
+
+// snapshotTags are the tags of a complete snapshot.
+func snapshotTags(dataUploadUID, asyncOperationID string) map[string]string {
+	tags := checkpointTags(dataUploadUID)
 	if asyncOperationID != "" {
 		tags[tagAsyncOperation] = asyncOperationID
 	}

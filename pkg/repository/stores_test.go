@@ -157,10 +157,12 @@ func newS3Store() *s3Store {
 // intercept installs a hook, which returns true for a request that it has answered.
 func (s *s3Store) intercept(hook func(http.ResponseWriter, *http.Request) bool) { s.hook.Store(&hook) }
 
+func newS3Location(url string) *velerov1.BackupStorageLocation {
+	return newLocation("aws", map[string]string{"region": "us-east-1", "s3Url": url, "s3ForcePathStyle": "true"})
+}
+
 func (s *s3Store) access(namespace string) repository.Access {
-	result := newAccess(newLocation("aws", map[string]string{
-		"region": "us-east-1", "s3Url": s.server.URL, "s3ForcePathStyle": "true",
-	}), namespace)
+	result := newAccess(newS3Location(s.server.URL), namespace)
 	result.CredentialsFile = writeFile("[default]\naws_access_key_id = " + accessKey + "\naws_secret_access_key=" + secretKey + "\n")
 	return result
 }

@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(unprivilegedVolume) != "" {
 		os.Exit(uploadUnprivileged())
 	}
+	if os.Getenv(killedUpload) != "" {
+		os.Exit(uploadUntilKilled())
+	}
 	useMemory()
 	minio.MaxRetry = 2 // of 10, each after up to a second
 	os.Exit(m.Run())

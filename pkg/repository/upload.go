@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/manifest"
 	"github.com/kopia/kopia/snapshot"
-	"github.com/kopia/kopia/snapshot/policy"
 	"github.com/kopia/kopia/snapshot/upload"
 	"github.com/sirupsen/logrus"
 )
@@ -33,12 +33,22 @@ type UploadRequest struct {
 	// Block says that Path is a device, which is uploaded byte for byte.
 	Block bool
 
+	// DataUploadUID is the UID of the DataUpload. Attempts at the same DataUpload have it in common. It is required.
+	DataUploadUID string
+
 	// AsyncOperationID is the value of the DataUpload's label velero.io/async-operation-id, empty if it has none.
 	AsyncOperationID string
 
 	// ParallelFiles is the number of files read at the same time. Zero means as many as the process may use CPUs, up
 	// to 16.
 	ParallelFiles int
+
+	// CheckpointInterval is the time between two checkpoints, from which a later attempt goes on. It defaults to 5 minutes.
+	CheckpointInterval time.Duration
+
+	// Confirm is called once all data is uploaded: an error keeps the snapshot from being made, but not what was
+	// uploaded from being of use to a later attempt. It may be nil.
+	Confirm func(context.Context) error
 
 	// Progress is called at most every ProgressInterval and once at the end of a successful upload, never twice at the
 	// same time. It may be nil.
@@ -68,19 +78,23 @@ type UploadResult struct {
 	// TotalBytes is the size of the data when restored.
 	TotalBytes int64
 
-	// IncrementalBytes is how much of it was read, since no earlier upload had it unchanged.
+	// IncrementalBytes is how much of it was read by this attempt and earlier ones, since no earlier snapshot had it
+	// unchanged. If there were earlier ones it is not exact: some files may have been read twice.
 	IncrementalBytes int64
 }
 
-// Upload takes a snapshot of the volume. It has either returned a result, and then the snapshot was read back from the
-// repository, or an error, and then no snapshot is left that looks complete. Errors include *EntryError, ErrCanceled,
-// once ctx ends, and ErrLocationReadOnly.
+// Upload takes a snapshot of the volume, or returns the one that another attempt at the same DataUpload has completed. It
+// has either returned a result, and then the snapshot was read back from the repository, or an error, and then no
+// snapshot is left that looks complete. Errors include *EntryError, ErrCanceled, once ctx ends, and ErrLocationReadOnly.
+//
+// What was uploaded before an error, or before the process was killed, serves later attempts: files that were done at
+// the last checkpoint are not read again, and of others what was stored is not stored again. So a single large file, or a
+// device, is read from its start, but only the rest is uploaded. Checkpoints go with the next snapshot of the volume.
 func (r *Repository) Upload(ctx context.Context, request UploadRequest) (UploadResult, error) {
 	task := &uploadTask{
 		repository: r,
 		request:    request,
 		source:     sourceOf(request.SourceNamespace, request.SourcePVC),
-		tags:       snapshotTags(request.AsyncOperationID),
 		parallel:   parallelFiles(request.ParallelFiles),
 		log:        r.log.WithFields(logrus.Fields{"sourceNamespace": request.SourceNamespace, "sourcePVC": request.SourcePVC}),
 	}
@@ -107,40 +121,71 @@ type uploadTask struct {
 	repository *Repository
 	request    UploadRequest
 	source     snapshot.SourceInfo
-	tags       map[string]string
 	parallel   int
 	counter    counter
 	log        logrus.FieldLogger
+
+	// readBefore is how many bytes earlier attempts have read that this one need not read again.
+	readBefore int64
+	// unreadable are complete snapshots of earlier attempts that are of no use.
+	unreadable []manifest.ID
 }
 
 func (t *uploadTask) run(ctx context.Context) (UploadResult, error) {
+	if t.request.DataUploadUID == "" {
+		return UploadResult{}, errors.New("an upload needs the UID of its DataUpload")
+	}
 	if err := t.repository.access.writable(); err != nil {
 		return UploadResult{}, err
 	}
-	root, err := t.root()
-	if err != nil {
-		return UploadResult{}, err
-	}
 	t.repository.connection.storage.forgetFailure()
-	defer t.counter.report(t.request)()
-
-	var saved *snapshot.Manifest
-	options := repo.WriteSessionOptions{Purpose: "upload " + t.source.Path}
-	err = repo.WriteSession(ctx, t.repository.kopia, options, func(ctx context.Context, writer repo.RepositoryWriter) error {
-		uploaded, err := t.upload(ctx, writer, root)
-		if err != nil {
-			return err
-		}
-		saved, err = t.save(ctx, writer, uploaded)
-		return err
-	})
-	if err == nil {
-		err = t.verify(context.WithoutCancel(ctx), saved)
+	saved, err := t.savedBefore(ctx, t.repository.kopia)
+	if err == nil && saved == nil {
+		saved, err = t.take(ctx)
 	}
 	if err != nil {
 		return UploadResult{}, t.reason(ctx, err)
 	}
 	return t.result(saved), nil
+}
+
+// take takes the snapshot.
+func (t *uploadTask) take(ctx context.Context) (*snapshot.Manifest, error) {
+	root, err := t.root()
+	if err != nil {
+		return nil, err
+	}
+	defer t.counter.report(t.request)()
+	working, stop := lasting(ctx)
+	defer stop()
+
+	var saved *snapshot.Manifest
+	mine := false
+	options := repo.WriteSessionOptions{Purpose: "upload " + t.source.Path}
+	err = repo.WriteSession(working, t.repository.kopia, options, func(working context.Context, writer repo.RepositoryWriter) error {
+		uploaded, last, err := t.upload(ctx, working, writer, root)
+		if err == nil {
+			err = t.confirm(ctx)
+		}
+		if err != nil {
+			if uploaded != nil && t.worthKeeping(ctx) {
+				t.keep(working, writer, uploaded, last)
+			}
+			return err
+		}
+		// From here on it is not canceled any more: half a commit helps nobody.
+		ctx := context.WithoutCancel(working)
+		if saved, err = t.savedBefore(ctx, writer); saved != nil || err != nil {
+			return err
+		}
+		mine = true
+		saved, err = t.save(ctx, writer, uploaded)
+		return err
+	})
+	if err == nil && mine {
+		err = t.verify(context.WithoutCancel(ctx), saved)
+	}
+	return saved, err
 }
 
 // root is the volume as Kopia sees it.
@@ -161,36 +206,63 @@ func (t *uploadTask) root() (fs.Directory, error) {
 	return root, nil
 }
 
-// upload moves the data. What it returns is complete.
-func (t *uploadTask) upload(ctx context.Context, writer repo.RepositoryWriter, root fs.Directory) (*snapshot.Manifest, error) {
-	policies, err := ensurePolicy(ctx, writer, t.source, sourcePolicy(t.parallel))
+// upload moves the data. It returns an error if not all of it was moved, and what was if Kopia came that far. Next to it is
+// the last checkpoint.
+func (t *uploadTask) upload(
+	ctx, working context.Context, writer repo.RepositoryWriter, root fs.Directory,
+) (*snapshot.Manifest, manifest.ID, error) {
+	policies, err := ensurePolicy(working, writer, t.source, sourcePolicy(t.parallel))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	previous, err := previousManifests(ctx, writer, t.source)
+	previous, err := previousManifests(working, writer, t.source)
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	for _, earlier := range previous {
+		if earlier.Tags[tagDataUpload] == t.request.DataUploadUID {
+			t.readBefore = max(t.readBefore, incrementalOf(earlier))
+		}
 	}
 	t.log.WithFields(logrus.Fields{"previousSnapshots": manifestIDs(previous), "parallelFiles": t.parallel}).Info("upload starts")
 
-	kopia := upload.NewUploader(writer)
-	kopia.Progress = &t.counter
-	kopia.FailFast = true
-	kopia.ParallelUploads = t.parallel
-	kopia.CheckpointLabels = moverTags()
-	// A volume is uploaded as it is: a .kopiaignore file or a cache tag in it must not thin it out.
-	kopia.DisableIgnoreRules = true
+	checkpoints := &checkpointWriter{RepositoryWriter: writer, incremental: t.incrementalSoFar}
+	kopia := t.uploader(checkpoints)
 	stop := context.AfterFunc(ctx, kopia.Cancel)
 	defer stop()
-
-	result, err := kopia.Upload(ctx, root, policies, t.source, previous...)
+	uploaded, err := kopia.Upload(working, root, policies, t.source, previous...)
+	last, failure := checkpoints.end()
 	if err != nil {
 		if _, unreadable := errors.AsType[syscall.Errno](err); unreadable {
 			t.counter.Error(".", err, false)
 		}
-		return nil, fmt.Errorf("upload data: %w", err)
+		return nil, "", fmt.Errorf("upload data: %w", err)
 	}
-	return result, t.check(ctx, result)
+	if err := t.check(ctx, uploaded); err != nil {
+		return uploaded, last, errors.Join(err, failure)
+	}
+	return uploaded, last, nil
+}
+
+// uploader is Kopia's, set up as Velero does but for what is said here.
+func (t *uploadTask) uploader(writer repo.RepositoryWriter) *upload.Uploader {
+	kopia := upload.NewUploader(writer)
+	kopia.Progress = &t.counter
+	kopia.FailFast = true
+	kopia.ParallelUploads = t.parallel
+	kopia.CheckpointLabels = checkpointTags(t.request.DataUploadUID)
+	kopia.CheckpointInterval = cmp.Or(t.request.CheckpointInterval, defaultCheckpointInterval)
+	// A volume is uploaded as it is: a .kopiaignore file or a cache tag in it must not thin it out.
+	kopia.DisableIgnoreRules = true
+	return kopia
+}
+
+// worthKeeping tells whether another attempt may go on with what was uploaded.
+func (t *uploadTask) worthKeeping(ctx context.Context) bool {
+	if ctx.Err() != nil && !interrupted(ctx) {
+		return false
+	}
+	return t.counter.entryError() == nil && t.repository.connection.storage.firstFailure() == nil
 }
 
 // check finds out whether all of the volume was uploaded: Kopia returns no error if it was not.
@@ -217,39 +289,6 @@ func (t *uploadTask) check(ctx context.Context, uploaded *snapshot.Manifest) err
 	return nil
 }
 
-// save makes the upload a snapshot. From here on it is not canceled any more: half a commit helps nobody.
-func (t *uploadTask) save(ctx context.Context, writer repo.RepositoryWriter, uploaded *snapshot.Manifest) (*snapshot.Manifest, error) {
-	ctx = context.WithoutCancel(ctx)
-	saved := completed(uploaded, t.tags)
-	if _, err := snapshot.SaveSnapshot(ctx, writer, saved); err != nil {
-		return nil, fmt.Errorf("save snapshot: %w", err)
-	}
-	// The pin keeps every complete snapshot. What goes are the checkpoints, which this snapshot supersedes.
-	if _, err := policy.ApplyRetentionPolicy(ctx, writer, t.source, true); err != nil {
-		return nil, fmt.Errorf("remove superseded checkpoints: %w", err)
-	}
-	if err := writer.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("flush snapshot: %w", err)
-	}
-	return saved, nil
-}
-
-// verify reads the snapshot back, and deletes it if that fails: nobody would ever know its ID.
-func (t *uploadTask) verify(ctx context.Context, saved *snapshot.Manifest) error {
-	err := t.repository.readBack(ctx, saved)
-	if err == nil {
-		return nil
-	}
-	deleteErr := repo.WriteSession(ctx, t.repository.kopia, repo.WriteSessionOptions{Purpose: "delete unverified snapshot"},
-		func(ctx context.Context, writer repo.RepositoryWriter) error {
-			return writer.DeleteManifest(ctx, saved.ID)
-		})
-	if deleteErr != nil {
-		t.log.WithError(explain(deleteErr)).WithField("snapshotID", saved.ID).Error("a snapshot that could not be verified is left over")
-	}
-	return fmt.Errorf("verify snapshot %s: %w", saved.ID, err)
-}
-
 // reason picks of all that went wrong what came first.
 func (t *uploadTask) reason(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -262,38 +301,6 @@ func (t *uploadTask) reason(ctx context.Context, err error) error {
 		return unreadable
 	}
 	return explain(err)
-}
-
-func (t *uploadTask) result(saved *snapshot.Manifest) UploadResult {
-	summary := saved.RootEntry.DirSummary
-	result := UploadResult{
-		SnapshotID: string(saved.ID),
-		Empty:      summary.TotalFileCount == 0 && summary.TotalSymlinkCount == 0,
-		TotalBytes: summary.TotalFileSize,
-		// The statistics count files, and the symbolic links found unchanged, which the counter has counted as well.
-		IncrementalBytes: saved.Stats.TotalFileSize - t.counter.cached.Load(),
-	}
-	t.log.WithFields(logrus.Fields{
-		"snapshotID": result.SnapshotID, "totalBytes": result.TotalBytes, "incrementalBytes": result.IncrementalBytes,
-		"files": summary.TotalFileCount, "directories": summary.TotalDirCount,
-	}).Info("upload is complete")
-	return result
-}
-
-// readBack reads a snapshot that was just saved, and finds in the index all that its root consists of.
-func (r *Repository) readBack(ctx context.Context, saved *snapshot.Manifest) error {
-	if err := r.kopia.Refresh(ctx); err != nil {
-		return err
-	}
-	found, err := loadManifest(ctx, r.kopia, string(saved.ID))
-	if err != nil {
-		return err
-	}
-	if found.RootObjectID() != saved.RootObjectID() {
-		return fmt.Errorf("its content is %s instead of %s", found.RootObjectID(), saved.RootObjectID())
-	}
-	_, err = r.kopia.VerifyObject(ctx, found.RootObjectID())
-	return err
 }
 
 func manifestIDs(manifests []*snapshot.Manifest) []manifest.ID {

@@ -13,13 +13,17 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
-// request asks for an upload of the test volume.
+// request asks for an upload of the test volume, for a DataUpload of its own.
 func request(path string) repository.UploadRequest {
-	return repository.UploadRequest{SourceNamespace: namespace, SourcePVC: pvc, Path: path, AsyncOperationID: "du-1.2"}
+	return repository.UploadRequest{
+		SourceNamespace: namespace, SourcePVC: pvc, Path: path,
+		DataUploadUID: string(uuid.NewUUID()), AsyncOperationID: "du-1.2",
+	}
 }
 
 // restored restores a snapshot and describes it.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/kopia/kopia/repo"
@@ -153,7 +154,8 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		labels := map[string]string{
 			"type": "snapshot", "hostname": "default", "username": "default", "path": source.Path,
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
-			"velero.io/async-operation-id": "du-1.2",
+			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
+			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10),
 		}
 		Expect(rep.FindManifests(ctx, labels)).To(HaveExactElements(
 			PointTo(MatchFields(IgnoreExtras, Fields{"ID": BeEquivalentTo(result.SnapshotID), "Labels": Equal(labels)}))))
@@ -165,7 +167,8 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		Expect(found.IncompleteReason).To(BeEmpty())
 		Expect(found.Tags).To(Equal(map[string]string{
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
-			"velero.io/async-operation-id": "du-1.2",
+			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
+			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10),
 		}))
 
 		kept, err := policy.GetDefinedPolicy(ctx, rep, source)
@@ -197,14 +200,15 @@ var _ = Describe("A repository, as Velero sees it", func() {
 				}
 			})
 		}
-		uploading := request(GinkgoT().TempDir())
-		_, err := repo.Upload(ctx, uploading)
+		volume := GinkgoT().TempDir()
+		_, err := repo.Upload(ctx, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		before := policyIDs()
 		Expect(before).To(HaveLen(1))
-		_, err = repo.Upload(ctx, uploading)
+		_, err = repo.Upload(ctx, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(policyIDs()).To(Equal(before))
+		uploading := request(volume)
 		uploading.ParallelFiles = 9
 		_, err = repo.Upload(ctx, uploading)
 		Expect(err).NotTo(HaveOccurred())

@@ -23,7 +23,7 @@ const (
 
 // ignoredBackupFlags are passed by newer agents of Velero. They serve movers that read changed blocks only.
 var ignoredBackupFlags = []string{
-	"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name", "attempt",
+	"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name",
 }
 
 // backupOptions are the flags of `data-mover backup`.
@@ -31,6 +31,7 @@ type backupOptions struct {
 	volumePath             string
 	volumeMode             string
 	dataUpload             string
+	attempt                int
 	resourceTimeout        time.Duration
 	terminationMessagePath string
 }
@@ -41,7 +42,7 @@ func newDataMoverBackupCommand(g *globalOptions) *cobra.Command {
 		Use:   "backup",
 		Short: "Upload the volume of a DataUpload",
 		Long: "Upload the volume of a DataUpload into its backup repository, and leave the result in the termination message.\n" +
-			"Backup pods run this; it waits until the DataUpload is InProgress.",
+			"Backup pods run this; it waits until the DataUpload is InProgress. Exit code 75 says that another attempt may succeed.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
@@ -54,6 +55,7 @@ func newDataMoverBackupCommand(g *globalOptions) *cobra.Command {
 	flags.StringVar(&o.volumePath, "volume-path", "", "mount point of the volume, or its device")
 	flags.StringVar(&o.volumeMode, "volume-mode", "", "mode of the volume: Filesystem or Block")
 	flags.StringVar(&o.dataUpload, "data-upload", "", "name of the DataUpload")
+	flags.IntVar(&o.attempt, "attempt", 1, "number of the attempt at the DataUpload; it stops when a later one has begun")
 	flags.DurationVar(&o.resourceTimeout, "resource-timeout", 0, "how long it may take to open the repository")
 	for _, name := range []string{"volume-path", "volume-mode", "data-upload", "resource-timeout"} {
 		// It fails for unknown flags only.
@@ -76,6 +78,8 @@ func (o *backupOptions) validate() error {
 		return errors.New("--volume-path is empty")
 	case o.dataUpload == "":
 		return errors.New("--data-upload is empty")
+	case o.attempt < 1:
+		return fmt.Errorf("--attempt is %d, it must be 1 or more", o.attempt)
 	case o.resourceTimeout <= 0:
 		return fmt.Errorf("--resource-timeout is %s, it must be more than 0", o.resourceTimeout)
 	default:
@@ -112,6 +116,7 @@ func runBackup(cmd *cobra.Command, g *globalOptions, o *backupOptions) error {
 	return mover.Run(cmd.Context(), mover.Options{
 		Namespace:              g.namespace,
 		DataUpload:             o.dataUpload,
+		Attempt:                o.attempt,
 		VolumePath:             o.volumePath,
 		VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
 		ResourceTimeout:        o.resourceTimeout,

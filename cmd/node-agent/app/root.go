@@ -3,16 +3,19 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/node-agent/node-agent/pkg/mover"
 )
 
 const programName = "node-agent"
 
-// Main runs the command line args, without the program's name, and returns the exit code: 0, or 1 after it has written
-// the error to stderr.
+// Main runs the command line args, without the program's name, and returns the exit code: 0, or after it has written the
+// error to stderr 1, but for a data mover whose failure another attempt may not meet.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
 	// A nil slice would mean the arguments of the process.
@@ -21,6 +24,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", programName, err)
+		if exit, ok := errors.AsType[*mover.ExitError](err); ok {
+			return exit.Code
+		}
 		return 1
 	}
 	return 0

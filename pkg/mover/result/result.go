@@ -14,10 +14,6 @@ const (
 	// Velero's agent looks for the same suffix.
 	CanceledSuffix = "data path is canceled"
 
-	// InterruptedSuffix ends the termination message of a mover that was told to stop by its node, as for an eviction.
-	// Nothing is wrong with the data, another pod may try again.
-	InterruptedSuffix = "interrupted by SIGTERM"
-
 	// ExitRetryable is the exit code of a mover that failed for a cause that another attempt may not meet; it is EX_TEMPFAIL
 	// of sysexits.h. Any other code but 0 says that another attempt would fail as well.
 	ExitRetryable = 75
@@ -81,11 +77,6 @@ func Parse(message string) (Result, error) {
 // IsCanceled tells whether a mover that left this message was canceled.
 func IsCanceled(message string) bool {
 	return strings.HasSuffix(strings.TrimSpace(message), CanceledSuffix)
-}
-
-// IsInterrupted tells whether a mover that left this message was stopped by its node before it was done.
-func IsInterrupted(message string) bool {
-	return strings.HasSuffix(strings.TrimSpace(message), InterruptedSuffix)
 }
 
 // shorten cuts a message that is repeated in an error.

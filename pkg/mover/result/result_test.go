@@ -50,15 +50,13 @@ var _ = Describe("The result of a data mover", func() {
 	)
 
 	DescribeTable("tells how a mover ended",
-		func(message string, canceled, interrupted bool) {
+		func(message string, canceled bool) {
 			Expect(result.IsCanceled(message)).To(Equal(canceled))
-			Expect(result.IsInterrupted(message)).To(Equal(interrupted))
 		},
 		Entry("canceled, as stock Velero says it",
-			"Failed to run data path service for DataUpload x: data path is canceled", true, false),
-		Entry("canceled, with a line end", "x: "+result.CanceledSuffix+"\n", true, false),
-		Entry("interrupted", "x: "+result.InterruptedSuffix, false, true),
-		Entry("failed", "data path is canceled or not", false, false),
-		Entry("empty", "", false, false),
+			"Failed to run data path service for DataUpload x: data path is canceled", true),
+		Entry("canceled, with a line end", "x: "+result.CanceledSuffix+"\n", true),
+		Entry("failed", "data path is canceled or not", false),
+		Entry("empty", "", false),
 	)
 })

@@ -1,0 +1,112 @@
+package mover_test
+
+import (
+	"context"
+	"net"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+)
+
+var _ = Describe("A mover of a later attempt", func() {
+	It("waits for its turn", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.Attempt = 2
+		b.start()
+		b.waiting()
+		By("which is not that of the first attempt, nor before the second one starts")
+		b.lose(ctx, 1, v2alpha1.DataUploadPhaseAccepted)
+		Consistently(b.uploader.begun).WithTimeout(quiet).ShouldNot(Receive())
+		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
+		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.uploading()
+		b.uploader.succeed()
+		_, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+	})
+
+	It("does not discard what a still later one may need", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b.options.Attempt = 2
+		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.start()
+		b.uploading()
+		b.lose(ctx, 2, v2alpha1.DataUploadPhaseCanceling)
+		message, err := b.ended()
+		Expect(err).To(MatchError(message))
+		Expect(message).To(HaveSuffix("was given up, it is at attempt 3"))
+		Expect(b.uploader.discards()).To(BeEmpty())
+	})
+})
+
+var _ = Describe("A mover that is cut off from the API server", func() {
+	var (
+		b        *bench
+		failures chan error
+	)
+
+	// uploadDeaf returns when all is uploaded, and the DataUpload could not be read since.
+	uploadDeaf := func(ctx context.Context) {
+		GinkgoHelper()
+		b = newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		failures = make(chan error, 100)
+		b.intercept(deafWatch())
+		b.intercept(failingGet(failures))
+		b.start()
+		b.uploading()
+		for range cap(failures) {
+			failures <- &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		b.uploader.succeed()
+		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+	}
+
+	It("saves no snapshot while another attempt may run", func(ctx context.Context) {
+		uploadDeaf(ctx)
+		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		Consistently(b.done).WithTimeout(quiet).ShouldNot(Receive())
+
+		By("being connected again")
+		for len(failures) > 0 {
+			<-failures
+		}
+		b.clock.Step(time.Minute)
+		message, err := b.ended()
+		expectStopped(b, message, err, stopByLoss)
+		Expect(b.uploader.discards()).To(BeEmpty())
+	})
+
+	It("saves the snapshot when it is connected again and the attempt is its own", func(ctx context.Context) {
+		uploadDeaf(ctx)
+		for len(failures) > 0 {
+			<-failures
+		}
+		b.clock.Step(time.Minute)
+		message, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.Parse(message)).To(HaveField("SnapshotID", snapshotID))
+	})
+
+	It("gives up after ten minutes, and what it uploaded to another attempt", func(ctx context.Context) {
+		uploadDeaf(ctx)
+		b.clock.Step(9 * time.Minute)
+		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.clock.Step(time.Minute)
+		message, err := b.ended()
+		Expect(message).To(ContainSubstring("confirm that the snapshot is wanted: get DataUpload"))
+		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
+		Expect(b.uploader.discards()).To(BeEmpty())
+	})
+
+	It("stops on SIGTERM", func(ctx context.Context) {
+		uploadDeaf(ctx)
+		b.signal()
+		message, err := b.ended()
+		expectStopped(b, message, err, stopBySignal)
+	})
+})
