@@ -24,8 +24,11 @@ func FromConfigMap(cm *corev1.ConfigMap) (*Config, error) {
 		return nil, newError(source, Problem{Found: "no key in data", Expected: "exactly one with the configuration"})
 	case 1:
 		for key, value := range cm.Data {
-			source += ", key " + key
-			return Decode(source, []byte(value))
+			cfg, err := Decode(source+", key "+key, []byte(value))
+			if cfg != nil {
+				cfg.source = fmt.Sprintf("%s (resource version %s)", source, cm.ResourceVersion)
+			}
+			return cfg, err
 		}
 	}
 	return nil, newError(source, Problem{

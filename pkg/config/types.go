@@ -34,7 +34,14 @@ type Config struct {
 	// CSISnapshotMetadataServiceConfigs belongs to Velero's changed block tracking. Nil: not used.
 	CSISnapshotMetadataServiceConfigs *CSISnapshotMetadataServiceConfigs `json:"csiSnapshotMetadataServiceConfigs"`
 
+	// source names the ConfigMap and its version, or the file.
+	source   string
 	warnings []string
+}
+
+// Source names where the configuration is from: the ConfigMap and its version, or the file. Empty: these are the defaults.
+func (c *Config) Source() string {
+	return c.source
 }
 
 // Warnings returns what is valid but does not do what its author may think, one readable line with a position for each,
@@ -71,28 +78,28 @@ type LoadAffinity struct {
 
 // PodResources are the requests and limits of backup pods. A zero quantity means that there is none.
 type PodResources struct {
-	CPURequest              resource.Quantity `json:"cpuRequest"`
-	MemoryRequest           resource.Quantity `json:"memoryRequest"`
-	EphemeralStorageRequest resource.Quantity `json:"ephemeralStorageRequest"`
-	CPULimit                resource.Quantity `json:"cpuLimit"`
-	MemoryLimit             resource.Quantity `json:"memoryLimit"`
-	EphemeralStorageLimit   resource.Quantity `json:"ephemeralStorageLimit"`
+	CPURequest              resource.Quantity `json:"cpuRequest,omitzero"`
+	MemoryRequest           resource.Quantity `json:"memoryRequest,omitzero"`
+	EphemeralStorageRequest resource.Quantity `json:"ephemeralStorageRequest,omitzero"`
+	CPULimit                resource.Quantity `json:"cpuLimit,omitzero"`
+	MemoryLimit             resource.Quantity `json:"memoryLimit,omitzero"`
+	EphemeralStorageLimit   resource.Quantity `json:"ephemeralStorageLimit,omitzero"`
 }
 
 // BackupPVC says how the backupPVC for source PVCs of one storage class is made.
 type BackupPVC struct {
 	// StorageClass of the backupPVC. Empty: the class of the source PVC.
-	StorageClass string `json:"storageClass"`
+	StorageClass string `json:"storageClass,omitempty"`
 	// ReadOnly makes ReadOnlyMany the only access mode, else it is ReadWriteOnce.
-	ReadOnly bool `json:"readOnly"`
+	ReadOnly bool `json:"readOnly,omitempty"`
 	// SPCNoRelabeling runs the backup pod with the SELinux type spc_t. It has no meaning unless ReadOnly is set.
-	SPCNoRelabeling bool `json:"spcNoRelabeling"`
+	SPCNoRelabeling bool `json:"spcNoRelabeling,omitempty"`
 	// Annotations of the backupPVC.
-	Annotations map[string]string `json:"annotations"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 	// SecretNames are Secrets of the source namespace that the volume's driver needs, for example for encryption.
-	SecretNames []string `json:"secretNames"`
+	SecretNames []string `json:"secretNames,omitempty"`
 	// ConfigMapNames are ConfigMaps of the source namespace that the volume's driver needs.
-	ConfigMapNames []string `json:"configMapNames"`
+	ConfigMapNames []string `json:"configMapNames,omitempty"`
 }
 
 // RestorePVC says how Velero makes the intermediate PVC of a restore.

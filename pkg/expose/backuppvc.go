@@ -57,8 +57,5 @@ func BackupPVC(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume)
 
 // BackupStorageClass is the storage class of the backupPVC: the configured one, else the source PVC's.
 func BackupStorageClass(du *v2alpha1.DataUpload, section config.BackupPVC) string {
-	if section.StorageClass != "" {
-		return section.StorageClass
-	}
-	return du.Spec.CSISnapshot.StorageClass
+	return section.ClassFor(du.Spec.CSISnapshot.StorageClass)
 }

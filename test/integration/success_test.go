@@ -158,12 +158,13 @@ var _ = Describe("a good run", func() {
 		t.expectNothingLeft(ctx)
 	})
 
-	It("emits few events: started and completed", func(ctx context.Context) {
+	It("emits few events: accepted, started and completed", func(ctx context.Context) {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.settleAll(ctx)
 		Expect(t.events()).To(Equal([]string{
+			"Normal Accepted default configuration, because no node-agent ConfigMap is given",
 			"Normal Started moving data on node " + nodeName,
 			"Normal Completed snapshot k1: 100 bytes, 7 of them new or changed",
 		}))

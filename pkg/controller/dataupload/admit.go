@@ -21,6 +21,7 @@ func (r *Reconciler) admit(_ context.Context, s *scope) (outcome, error) {
 		s.du.Labels = map[string]string{}
 	}
 	s.du.Labels[v2alpha1.ExposeOnGoingLabel] = "true"
+	keepConfiguration(s)
 	s.du.Status.Phase = accepted
 	s.du.Status.AcceptedByNode = r.NodeName
 	s.du.Status.AcceptedTimestamp = &metav1.Time{Time: s.now}

@@ -35,7 +35,10 @@ func (r *Reconciler) announce(s *scope, before *v2alpha1.DataUpload) {
 	log := s.log.WithField("phase", status.Phase)
 	switch status.Phase {
 	case accepted:
-		log.Info("accepted")
+		if before.Status.Phase == "" || before.Status.Phase == isNew {
+			r.Events.Eventf(s.du, nil, corev1.EventTypeNormal, "Accepted", actionPrepare, "%s", truncate(s.config.Summary()))
+		}
+		log.WithField("configuration", s.config.Source).Info("accepted")
 	case prepared:
 		log.WithField("node", status.Node).Info("backup pod is ready")
 		metrics.ObservePrepared(s.now.Sub(acceptedAt(s.du)))

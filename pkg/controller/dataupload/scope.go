@@ -25,7 +25,8 @@ type scope struct {
 	now      time.Time
 	log      logrus.FieldLogger
 
-	// section is the configuration for the source PVC's storage class.
+	// config is what counts for this DataUpload, section its part for the backupPVC.
+	config  config.Upload
 	section config.BackupPVC
 
 	// Objects made for the DataUpload, as far as the cache knows them; nil if there are none, or not ours.
@@ -59,9 +60,8 @@ func (r *Reconciler) observe(ctx context.Context, du *v2alpha1.DataUpload) (*sco
 		now:  r.Clock.Now(),
 		log:  r.Log.WithField("dataUpload", du.Namespace+"/"+du.Name),
 	}
-	if du.Spec.CSISnapshot != nil {
-		s.section = r.Config().BackupPVC[du.Spec.CSISnapshot.StorageClass]
-	}
+	s.config = r.configuration(s)
+	s.section = s.config.BackupPVC
 	s.expired = s.phase() == accepted && !s.now.Before(r.prepareDeadline(du))
 
 	var err error
