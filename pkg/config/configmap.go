@@ -11,36 +11,53 @@ import (
 
 // FromConfigMap reads the configuration from the one key of a ConfigMap; its name does not matter. An error is an *Error.
 func FromConfigMap(cm *corev1.ConfigMap) (*Config, error) {
-	source := fmt.Sprintf("configmap %s/%s", cm.Namespace, cm.Name)
-	if keys := quotedKeys(cm.BinaryData); len(keys) > 0 {
-		return nil, newError(source, Problem{
-			Found: "binaryData with " + strings.Join(keys, ", "), Expected: "text in data",
-			Suggestion: "save the file as UTF-8 before the ConfigMap is made from it",
-		})
-	}
-	keys := quotedKeys(cm.Data)
-	switch len(keys) {
-	case 0:
-		return nil, newError(source, Problem{Found: "no key in data", Expected: "exactly one with the configuration"})
-	case 1:
-		for key, value := range cm.Data {
-			cfg, err := Decode(source+", key "+key, []byte(value))
-			if cfg != nil {
-				cfg.source = fmt.Sprintf("%s (resource version %s)", source, cm.ResourceVersion)
-			}
-			return cfg, err
-		}
-	}
-	return nil, newError(source, Problem{
-		Found: fmt.Sprintf("%d keys in data (%s)", len(keys), strings.Join(keys, ", ")), Expected: "exactly one",
-		Suggestion: "merge them into one, or remove the others",
-	})
+	return Decoder{}.FromConfigMap(cm)
 }
 
-func quotedKeys[Value any](data map[string]Value) []string {
-	keys := slices.Sorted(maps.Keys(data))
-	for i, key := range keys {
-		keys[i] = quote(key)
+// FromConfigMap is as the function FromConfigMap, but for what the Decoder says.
+func (d Decoder) FromConfigMap(cm *corev1.ConfigMap) (*Config, error) {
+	document := d.CheckConfigMap(cm)
+	return document.Config, document.Err()
+}
+
+// CheckConfigMap reads a ConfigMap as FromConfigMap does and keeps what is known about it.
+func (d Decoder) CheckConfigMap(cm *corev1.ConfigMap) *Document {
+	source := fmt.Sprintf("configmap %s/%s", cm.Namespace, cm.Name)
+	key, problem := onlyKey(slices.Sorted(maps.Keys(cm.BinaryData)), slices.Sorted(maps.Keys(cm.Data)))
+	if problem != nil {
+		return &Document{Source: source, Problems: []Problem{*problem}}
 	}
-	return keys
+	document := d.Check(source+", key "+key, []byte(cm.Data[key]))
+	document.Key = key
+	if document.Config != nil {
+		document.Config.source = fmt.Sprintf("%s (resource version %s)", source, cm.ResourceVersion)
+	}
+	return document
+}
+
+// onlyKey finds the key that holds the configuration among those of a ConfigMap.
+func onlyKey(binary, text []string) (string, *Problem) {
+	switch {
+	case len(binary) > 0:
+		return "", &Problem{
+			Found: "binaryData with " + quoteAll(binary), Expected: "text in data",
+			Suggestion: "save the file as UTF-8 before the ConfigMap is made from it",
+		}
+	case len(text) == 0:
+		return "", &Problem{Found: "no key in data", Expected: "exactly one with the configuration"}
+	case len(text) == 1:
+		return text[0], nil
+	}
+	return "", &Problem{
+		Found: fmt.Sprintf("%d keys in data (%s)", len(text), quoteAll(text)), Expected: "exactly one",
+		Suggestion: "merge them into one, or remove the others",
+	}
+}
+
+func quoteAll(keys []string) string {
+	quoted := make([]string, 0, len(keys))
+	for _, key := range keys {
+		quoted = append(quoted, quote(key))
+	}
+	return strings.Join(quoted, ", ")
 }

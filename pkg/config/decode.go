@@ -7,16 +7,35 @@ import (
 	"strings"
 )
 
+// Decoder reads configurations. The zero value is as strict as it should be.
+type Decoder struct {
+	// UnknownKeys says what becomes of keys that do not exist. Empty: they are errors.
+	UnknownKeys UnknownKeys
+}
+
 // Decode reads a configuration, checks it and fills in defaults. A text whose first character is '{' or '[' is JSON, any
 // other is YAML. The source names the text in messages.
 //
 // An error is an *Error that holds all problems, or only the first syntax error if the text cannot be parsed.
 func Decode(source string, text []byte) (*Config, error) {
+	return Decoder{}.Decode(source, text)
+}
+
+// Decode is as the function Decode, but for what the Decoder says.
+func (d Decoder) Decode(source string, text []byte) (*Config, error) {
+	document := d.Check(source, text)
+	return document.Config, document.Err()
+}
+
+// Check reads a configuration as Decode does and keeps what is known about it.
+func (d Decoder) Check(source string, text []byte) *Document {
+	document := &Document{Source: source}
 	tree, problems := parse(text)
 	if len(problems) > 0 {
-		return nil, newError(source, problems...)
+		document.Problems = problems
+		return document
 	}
-	check := &checker{}
+	check := &checker{tolerant: d.UnknownKeys == WarnOfUnknownKeys}
 	// A document that is null has no settings, as in Velero.
 	if tree.kind == nullKind {
 		tree.kind = objectKind
@@ -24,20 +43,22 @@ func Decode(source string, text []byte) (*Config, error) {
 	if !check.checkManifest(tree) {
 		check.check(tree, root, "")
 	}
+	document.tree, document.Problems, document.Warnings = tree, check.problems, check.warnings
 	if len(check.problems) > 0 {
-		return nil, newError(source, check.problems...)
+		return document
 	}
 	cfg, err := tree.decode()
 	if err != nil {
-		return nil, newError(source, Problem{
+		document.Problems = []Problem{{
 			Line: tree.line, Column: tree.column, Message: fmt.Sprintf("the configuration cannot be decoded: %v", err),
-		})
+		}}
+		return document
 	}
 	cfg.setDefaults()
-	if len(check.warnings) > 0 {
-		cfg.warnings = newError(source, check.warnings...).lines()
-	}
-	return cfg, nil
+	cfg.warnings = lines(source, check.warnings)
+	cfg.unknownKeys = lines(source, check.unknownKeys)
+	document.Config = cfg
+	return document
 }
 
 func parse(raw []byte) (*node, []Problem) {
@@ -45,11 +66,10 @@ func parse(raw []byte) (*node, []Problem) {
 	if problem != nil {
 		return nil, []Problem{*problem}
 	}
-	start := strings.TrimLeft(text, " \t\r\n")
-	if start == "" {
+	if isBlankText(text) {
 		return nil, []Problem{emptyText()}
 	}
-	if start[0] != '{' && start[0] != '[' {
+	if !looksLikeJSON(text) {
 		return parseYAML(text)
 	}
 	tree, problem := parseJSON(text)
@@ -57,6 +77,17 @@ func parse(raw []byte) (*node, []Problem) {
 		return nil, []Problem{*problem}
 	}
 	return tree, nil
+}
+
+const blanks = " \t\r\n"
+
+func isBlankText(text string) bool {
+	return strings.Trim(text, blanks) == ""
+}
+
+func looksLikeJSON(text string) bool {
+	start := strings.TrimLeft(text, blanks)
+	return start[0] == '{' || start[0] == '['
 }
 
 // decode turns a checked document into a Config. Going through encoding/json keeps the meaning that Kubernetes gives to

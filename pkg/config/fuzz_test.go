@@ -32,6 +32,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		cfg, err := config.Decode(source, text)
+		checkTolerant(t, text, err)
 		if err == nil {
 			checkDecoded(t, cfg, text)
 			return
@@ -66,5 +67,17 @@ func checkDecoded(t *testing.T, cfg *config.Config, text []byte) {
 	}
 	if _, err := json.Marshal(cfg); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkTolerant holds the tolerant decoder against the strict one: what that accepts, it accepts too.
+func checkTolerant(t *testing.T, text []byte, strict error) {
+	decoder := config.Decoder{UnknownKeys: config.WarnOfUnknownKeys}
+	document := decoder.CheckFile(source, text)
+	if strict == nil && document.Err() != nil {
+		t.Fatalf("refused although it is valid: %v", document.Err())
+	}
+	if document.Config != nil {
+		checkDecoded(t, document.Config, nil)
 	}
 }

@@ -45,6 +45,8 @@ type member struct {
 	position
 	key   string
 	value *node
+	// ignored is set for a key that does not exist where that is no error.
+	ignored bool
 }
 
 // get returns the value of a key, or nil if there is none or it is null. The first one counts.
@@ -96,7 +98,9 @@ func (n *node) plain() any {
 	case objectKind:
 		members := make(map[string]any, len(n.members))
 		for _, m := range n.members {
-			members[m.key] = m.value.plain()
+			if !m.ignored {
+				members[m.key] = m.value.plain()
+			}
 		}
 		return members
 	default:

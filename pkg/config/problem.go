@@ -74,6 +74,14 @@ func (e *Error) lines() []string {
 	return lines
 }
 
+// lines writes warnings as errors are written. It is nil if there are none.
+func lines(source string, problems []Problem) []string {
+	if len(problems) == 0 {
+		return nil
+	}
+	return newError(source, problems...).lines()
+}
+
 func newError(source string, problems ...Problem) *Error {
 	slices.SortStableFunc(problems, byPosition)
 	kept := problems[:min(len(problems), maxProblems)]

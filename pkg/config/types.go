@@ -35,8 +35,8 @@ type Config struct {
 	CSISnapshotMetadataServiceConfigs *CSISnapshotMetadataServiceConfigs `json:"csiSnapshotMetadataServiceConfigs"`
 
 	// source names the ConfigMap and its version, or the file.
-	source   string
-	warnings []string
+	source                string
+	warnings, unknownKeys []string
 }
 
 // Source names where the configuration is from: the ConfigMap and its version, or the file. Empty: these are the defaults.
@@ -48,6 +48,11 @@ func (c *Config) Source() string {
 // in the order of the text.
 func (c *Config) Warnings() []string {
 	return c.warnings
+}
+
+// UnknownKeys returns those of the warnings that are about keys which do not exist, where that is no error.
+func (c *Config) UnknownKeys() []string {
+	return c.unknownKeys
 }
 
 // LoadConcurrency limits the volumes that are moved at a time.

@@ -12,8 +12,13 @@ import (
 
 // checker holds a document against the schema and collects all that is wrong or doubtful.
 type checker struct {
+	// tolerant lets unknown keys pass with a warning.
+	tolerant bool
+
 	problems []Problem
 	warnings []Problem
+	// unknownKeys are those of the warnings that are about a key.
+	unknownKeys []Problem
 }
 
 func (c *checker) problem(at position, p Problem) {
@@ -53,7 +58,8 @@ func (c *checker) check(n *node, s *schema, path string) {
 func (c *checker) checkObject(n *node, s *schema, path string) {
 	seen := map[string]position{}
 	var misspelled []string
-	for _, m := range n.members {
+	for i := range n.members {
+		m := &n.members[i]
 		if first, found := seen[m.key]; found {
 			c.problem(m.position, Problem{
 				Path: joinKey(path, m.key), Message: fmt.Sprintf("duplicate key, the first one is at %d:%d", first.line, first.column),
@@ -62,8 +68,8 @@ func (c *checker) checkObject(n *node, s *schema, path string) {
 			seen[m.key] = m.position
 		}
 		if s.each != nil {
-			c.checkFree(m, s, path)
-		} else if meant := c.checkField(m, s, path); meant != "" {
+			c.checkFree(*m, s, path)
+		} else if meant := c.checkField(n, m, s, path); meant != "" {
 			misspelled = append(misspelled, meant)
 		}
 	}
@@ -75,28 +81,25 @@ func (c *checker) checkObject(n *node, s *schema, path string) {
 }
 
 // checkField checks one key of an object with known keys. If the key is unknown it returns the one that is meant.
-func (c *checker) checkField(m member, s *schema, path string) string {
+func (c *checker) checkField(n *node, m *member, s *schema, path string) string {
 	at := joinKey(path, m.key)
 	f := s.field(m.key)
 	if f == nil {
-		// Keys come in the order of the text, so that this one will not be shown: spare the search for suggestions.
-		if len(c.problems) >= maxProblems {
-			c.problem(m.position, Problem{Path: at, Message: "unknown key"})
-			return ""
-		}
-		problem, meant := unknownKey(m.key, at, s)
-		c.problem(m.position, problem)
-		return meant
+		return c.checkUnknown(n, m, s, at)
 	}
+	c.checkKnown(*m, f, at)
+	return ""
+}
+
+func (c *checker) checkKnown(m member, f *field, at string) {
 	// Null stands for an absent key, as encoding/json and thus Velero have it.
 	if m.value.kind == nullKind {
-		return ""
+		return
 	}
 	if f.inert {
 		c.warn(m.position, at, "checked, but without effect in this version")
 	}
 	c.check(m.value, f.value, at)
-	return ""
 }
 
 // checkFree checks one key of a map.
