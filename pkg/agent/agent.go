@@ -10,8 +10,6 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -20,6 +18,7 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/live"
 )
 
 // Options are the settings of an agent.
@@ -32,6 +31,8 @@ type Options struct {
 	NodeName string
 	// ConfigMap is the name of the node-agent ConfigMap in Namespace; empty for defaults.
 	ConfigMap string
+	// UnknownKeys says what becomes of keys of the ConfigMap that do not exist.
+	UnknownKeys config.UnknownKeys
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails.
@@ -51,19 +52,16 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(ctx, options, scheme)
+	configuration, err := loadConfiguration(ctx, options, scheme)
 	if err != nil {
 		return err
-	}
-	for _, warning := range cfg.Warnings() {
-		options.Log.WithField("configMap", options.Namespace+"/"+options.ConfigMap).Warn(warning)
 	}
 	election := newElection(options)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serveMetrics(ctx, options) })
 	group.Go(func() error { return serveHealth(ctx, options, election.Check) })
 	group.Go(func() error {
-		return election.run(ctx, func(ctx context.Context) error { return reconcile(ctx, options, cfg, scheme) })
+		return election.run(ctx, func(ctx context.Context) error { return reconcile(ctx, options, configuration, scheme) })
 	})
 	return group.Wait()
 }
@@ -80,22 +78,16 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// loadConfig reads the ConfigMap once. It is small and read by every agent, so no informer is held for it.
-func loadConfig(ctx context.Context, options Options, scheme *runtime.Scheme) (*config.Config, error) {
-	if options.ConfigMap == "" {
-		return config.Default(), nil
-	}
+// loadConfiguration reads the ConfigMap. Every agent does so once, and only the leader follows it.
+func loadConfiguration(ctx context.Context, options Options, scheme *runtime.Scheme) (*live.Configuration, error) {
 	reader, err := client.New(options.RESTConfig, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the API server: %w", err)
 	}
-	configMap := &corev1.ConfigMap{}
-	key := client.ObjectKey{Namespace: options.Namespace, Name: options.ConfigMap}
-	if err := reader.Get(ctx, key, configMap); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, fmt.Errorf("configmap %s, named by --node-agent-configmap, does not exist", key)
-		}
-		return nil, fmt.Errorf("reading configmap %s, named by --node-agent-configmap: %w", key, err)
+	configuration := &live.Configuration{
+		ConfigMap: client.ObjectKey{Namespace: options.Namespace, Name: options.ConfigMap},
+		Decoder:   config.Decoder{UnknownKeys: options.UnknownKeys},
+		Log:       options.Log,
 	}
-	return config.FromConfigMap(configMap)
+	return configuration, configuration.Load(ctx, reader)
 }

@@ -14,7 +14,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
@@ -30,12 +30,14 @@ const (
 const component = "node-agent"
 
 // reconcile does the leader's work until ctx ends.
-func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme *runtime.Scheme) error {
+func reconcile(ctx context.Context, options Options, configuration *live.Configuration, scheme *runtime.Scheme) error {
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
+	cacheOptions := dataupload.CacheOptions(options.Namespace)
+	configuration.LimitCache(&cacheOptions)
 	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme: scheme,
-		Cache:  dataupload.CacheOptions(options.Namespace),
+		Cache:  cacheOptions,
 		// Both are served by the agent, also while it does not lead.
 		Metrics:                metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress: "0",
@@ -46,17 +48,24 @@ func reconcile(ctx context.Context, options Options, cfg *config.Config, scheme 
 	if err := checkServed(mgr.GetRESTMapper()); err != nil {
 		return err
 	}
+	recorder := mgr.GetEventRecorder(component)
+	if err := configuration.Lead(ctx, mgr.GetAPIReader(), recorder); err != nil {
+		return err
+	}
+	if err := configuration.SetupWithManager(mgr); err != nil {
+		return err
+	}
 	reconciler := &dataupload.Reconciler{
 		Options: dataupload.Options{
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
-			Config:         func() *config.Config { return cfg },
+			Config:         configuration.Config,
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
 		},
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
-		Events: mgr.GetEventRecorder(component),
+		Events: recorder,
 		Clock:  clock.RealClock{},
 		Log:    options.Log,
 	}

@@ -115,6 +115,15 @@ func (n *node) isTrue() bool {
 
 var simpleKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
+// Path writes the path of a setting from its keys, as problems have it.
+func Path(keys ...string) string {
+	path := ""
+	for _, key := range keys {
+		path = joinKey(path, key)
+	}
+	return path
+}
+
 // joinKey appends a key to a path: backupPVC.gold, or backupPVC["a.b"] if the key needs it.
 func joinKey(path, key string) string {
 	switch {

@@ -33,6 +33,12 @@ func (p Problem) in(source string) string {
 	if p.Line > 0 {
 		place = fmt.Sprintf("%s:%d:%d", source, p.Line, p.Column)
 	}
+	parts := []string{place, p.Path, p.Text()}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
+}
+
+// Text says what is wrong, as in "message: found X, expected Y; suggestion".
+func (p Problem) Text() string {
 	var difference []string
 	if p.Found != "" {
 		difference = append(difference, "found "+p.Found)
@@ -40,7 +46,7 @@ func (p Problem) in(source string) string {
 	if p.Expected != "" {
 		difference = append(difference, "expected "+p.Expected)
 	}
-	parts := []string{place, p.Path, p.Message, strings.Join(difference, ", ")}
+	parts := []string{p.Message, strings.Join(difference, ", ")}
 	line := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
 	if p.Suggestion != "" {
 		line += "; " + p.Suggestion

@@ -8,6 +8,15 @@ func didYouMean(text string) string {
 	return "did you mean " + text + "?"
 }
 
+// DidYouMean suggests the candidate that may be meant by a name; it is empty if none comes to mind.
+func DidYouMean(name string, candidates []string) string {
+	near := nearest(name, candidates)
+	if near == "" {
+		return ""
+	}
+	return didYouMean(quote(near))
+}
+
 // nearest returns the candidate with the smallest edit distance to a name, or "" if none is near enough to be what was
 // meant: at most two edits, and less than half of the name. Failing that, it returns the only candidate that is part
 // of the name or has it as a part, as in storageClassName.

@@ -90,11 +90,14 @@ func SetBuildInfo(version string) {
 
 // SetLeading publishes whether this agent leads.
 func SetLeading(leads bool) {
-	value := 0.0
-	if leads {
-		value = 1
+	leading.Set(oneIf(leads))
+}
+
+func oneIf(condition bool) float64 {
+	if condition {
+		return 1
 	}
-	leading.Set(value)
+	return 0
 }
 
 // ObserveLostAttempt counts a backup pod that was lost. cause is one of few words.

@@ -55,7 +55,7 @@ func newRootCommand() *cobra.Command {
 	asVelero.Hidden = true
 	asVelero.AddCommand(newServerCommand(g))
 
-	root.AddCommand(newServerCommand(g), asVelero, dataMover, newSweepCommand(g), newVersionCommand())
+	root.AddCommand(newServerCommand(g), asVelero, dataMover, newConfigCommand(g), newSweepCommand(g), newVersionCommand())
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/node-agent/node-agent/pkg/agent"
+	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
 
@@ -25,7 +26,7 @@ const defaultMaxAttempts = 3
 const defaultHealthAddress = ":8081"
 
 func newServerCommand(g *globalOptions) *cobra.Command {
-	options := agent.Options{}
+	options := agent.Options{UnknownKeys: config.RefuseUnknownKeys}
 	command := &cobra.Command{
 		Use:   "server",
 		Short: "Run the node agent: reconcile DataUploads while this agent leads",
@@ -52,6 +53,7 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&options.ConfigMap, "node-agent-configmap", "", "name of the ConfigMap with the configuration, in Velero's namespace")
+	flags.Var(&options.UnknownKeys, unknownKeysFlag, unknownKeysUsage)
 	flags.DurationVar(&options.PrepareTimeout, "data-mover-prepare-timeout", defaultPrepareTimeout,
 		"how long a DataUpload may take to be prepared before it is canceled")
 	flags.IntVar(&options.MaxAttempts, "data-mover-max-attempts", defaultMaxAttempts,

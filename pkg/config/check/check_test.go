@@ -1,0 +1,256 @@
+package check_test
+
+import (
+	"fmt"
+	"strings"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/check"
+)
+
+func class(name, provisioner string) storagev1.StorageClass {
+	return storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: provisioner}
+}
+
+func node(name string, labels map[string]string) corev1.Node {
+	return corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
+// cluster is one in which nothing is wrong, with changes.
+func cluster(changes ...func(*check.Cluster)) *check.Cluster {
+	retained := class("kept", "csi.example.com")
+	retained.ReclaimPolicy = new(corev1.PersistentVolumeReclaimRetain)
+	retained.VolumeBindingMode = new(storagev1.VolumeBindingWaitForFirstConsumer)
+	c := &check.Cluster{
+		Namespace:      corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "velero"}},
+		StorageClasses: []storagev1.StorageClass{class("gold", "csi.example.com"), class("silver", "csi.example.com"), class("other", "nfs.example.com"), retained},
+		SnapshotClasses: []snapshotv1.VolumeSnapshotClass{
+			{ObjectMeta: metav1.ObjectMeta{Name: "snapshots"}, Driver: "csi.example.com"},
+		},
+		PriorityClasses: []schedulingv1.PriorityClass{{ObjectMeta: metav1.ObjectMeta{Name: "low"}, Value: -10}},
+		Nodes: []corev1.Node{
+			node("node-1", map[string]string{"disk": "fast"}), node("node-2", map[string]string{"disk": "slow"}), node("node-3", nil),
+		},
+		Unread: map[string]string{},
+	}
+	for _, change := range changes {
+		change(c)
+	}
+	return c
+}
+
+// findings writes each as in "error 1:2 path: message (found) [suggestion]".
+func findings(text string, c *check.Cluster) []string {
+	GinkgoHelper()
+	document := config.Decoder{}.CheckFile("f", []byte(text))
+	Expect(document.Err()).NotTo(HaveOccurred())
+	lines := []string{}
+	for _, finding := range check.Against(document, c).Findings {
+		if strings.Contains(finding.Message, "without effect in this version") {
+			continue
+		}
+		line := fmt.Sprintf("%s %d:%d %s: %s", finding.Level, finding.Line, finding.Column, finding.Path, finding.Message)
+		if finding.Found != "" {
+			line += " (" + finding.Found + ")"
+		}
+		if finding.Suggestion != "" {
+			line += " [" + finding.Suggestion + "]"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func quota(hard map[corev1.ResourceName]string, changes ...func(*corev1.ResourceQuota)) func(*check.Cluster) {
+	return func(c *check.Cluster) {
+		q := corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q"}}
+		q.Spec.Hard, q.Status.Used = corev1.ResourceList{}, corev1.ResourceList{}
+		for name, amount := range hard {
+			limit, used, _ := strings.Cut(amount, " used ")
+			q.Spec.Hard[name] = resource.MustParse(limit)
+			if used != "" {
+				q.Status.Used[name] = resource.MustParse(used)
+			}
+		}
+		for _, change := range changes {
+			change(&q)
+		}
+		c.Quotas = append(c.Quotas, q)
+	}
+}
+
+func scope(name corev1.ResourceQuotaScope, operator corev1.ScopeSelectorOperator, values ...string) func(*corev1.ResourceQuota) {
+	return func(q *corev1.ResourceQuota) {
+		q.Spec.ScopeSelector = &corev1.ScopeSelector{MatchExpressions: []corev1.ScopedResourceSelectorRequirement{
+			{ScopeName: name, Operator: operator, Values: values},
+		}}
+	}
+}
+
+func enforce(level string) func(*check.Cluster) {
+	return func(c *check.Cluster) {
+		c.Namespace.Labels = map[string]string{"pod-security.kubernetes.io/enforce": level}
+	}
+}
+
+var _ = DescribeTable("a configuration in a cluster", func(text string, c *check.Cluster, want ...string) {
+	Expect(findings(text, c)).To(Equal(append([]string{}, want...)))
+},
+	Entry("nothing to say", `{}`, cluster()),
+	Entry("without a cluster", `{"backupPVC": {"gone": {}}}`, nil),
+
+	Entry("both classes, their reclaim policy and binding mode", "backupPVC:\n  gold:\n    storageClass: kept\n", cluster(),
+		"note 3:5 backupPVC.gold.storageClass: the backupPVC is of class kept: provisioner csi.example.com, reclaim policy Retain, "+
+			"binding mode WaitForFirstConsumer (node-agent removes the volume all the same)"),
+	Entry("the source's own class", "backupPVC: {gold: {}}\n", cluster(),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate"),
+	Entry("no backup class", "backupPVC: {gold: {storageClass: sliver}}\n", cluster(),
+		`error 1:20 backupPVC.gold.storageClass: storage class sliver does not exist: DataUploads would be canceled at the prepare timeout [did you mean "silver"?]`),
+	Entry("no source class", "backupPVC: {golden: {}}\n", cluster(),
+		`warning 1:13 backupPVC.golden: storage class golden does not exist: no volume has these settings [did you mean "gold"?]`),
+	Entry("classes of two drivers", "backupPVC: {gold: {storageClass: other}}\n", cluster(),
+		"error 1:20 backupPVC.gold.storageClass: a snapshot becomes a volume only with the driver that made it (class other of provisioner nfs.example.com)",
+		"note 1:20 backupPVC.gold.storageClass: the backupPVC is of class other: provisioner nfs.example.com, reclaim policy Delete, binding mode Immediate"),
+	Entry("no snapshot class", "backupPVC: {other: {}}\n", cluster(),
+		"error 1:13 backupPVC.other: no VolumeSnapshotClass for driver nfs.example.com: its volumes cannot be snapshotted",
+		"note 1:13 backupPVC.other: the backupPVC is of class other: provisioner nfs.example.com, reclaim policy Delete, binding mode Immediate"),
+	Entry("classes elsewhere", "cachePVC: {storageClass: kept}\nloadAffinity:\n- nodeSelector: {}\n  storageClass: gone\n", cluster(),
+		"warning 1:12 cachePVC.storageClass: Velero restores without a cache volume unless the class deletes its volumes (reclaim policy Retain)",
+		"note 3:3 loadAffinity[0].nodeSelector: 3 of 3 nodes match",
+		"warning 4:3 loadAffinity[0].storageClass: storage class gone does not exist: the rule is never used"),
+	Entry("no class of the cache", "cachePVC: {storageClass: gone}\n", cluster(),
+		"warning 1:12 cachePVC.storageClass: storage class gone does not exist: Velero restores without a cache volume"),
+
+	Entry("how many nodes match", "loadAffinity: [{nodeSelector: {matchLabels: {disk: fast}}}]\n"+
+		"loadConcurrency: {perNodeConfig: [{nodeSelector: {matchExpressions: [{key: disk, operator: Exists}]}, number: 2}]}\n", cluster(),
+		"note 1:17 loadAffinity[0].nodeSelector: 1 of 3 nodes match",
+		"note 2:36 loadConcurrency.perNodeConfig[0].nodeSelector: 2 of 3 nodes match"),
+	Entry("no node matches", "loadAffinity: [{nodeSelector: {matchLabels: {disc: fast}}}]\n"+
+		"loadConcurrency: {perNodeConfig: [{nodeSelector: {matchLabels: {disk: tape}}, number: 2}]}\n", cluster(),
+		"error 1:17 loadAffinity[0].nodeSelector: no node of 3 matches: backup pods cannot be scheduled (disc=fast) [no node has label disc]",
+		"warning 2:36 loadConcurrency.perNodeConfig[0].nodeSelector: no node of 3 matches: the rule is not used (disk=tape)"),
+
+	Entry("SELinux by the label of a node", "backupPVC: {gold: {readOnly: true}}\n",
+		cluster(func(c *check.Cluster) {
+			c.Nodes[1].Labels["feature.node.kubernetes.io/kernel-selinux.enabled"] = "true"
+		}),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
+		"warning 1:20 backupPVC.gold.readOnly: where SELinux is on, a read-only volume cannot be relabelled for the backup pod "+
+			"(node node-2 (label feature.node.kubernetes.io/kernel-selinux.enabled)) [set spcNoRelabeling: true beside it]"),
+	Entry("SELinux by the system of nodes", "backupPVC: {gold: {readOnly: true}}\n",
+		cluster(func(c *check.Cluster) {
+			c.Nodes[0].Status.NodeInfo.OSImage = "Red Hat Enterprise Linux CoreOS 418.94"
+			c.Nodes[2].Status.NodeInfo.OSImage = "Fedora CoreOS 42"
+		}),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
+		"warning 1:20 backupPVC.gold.readOnly: where SELinux is on, a read-only volume cannot be relabelled for the backup pod "+
+			"(node node-1 (Red Hat Enterprise Linux CoreOS 418.94) and 1 more) [set spcNoRelabeling: true beside it]"),
+	Entry("SELinux by the driver", "backupPVC: {gold: {readOnly: true}}\n",
+		cluster(func(c *check.Cluster) {
+			c.Drivers = []storagev1.CSIDriver{{
+				ObjectMeta: metav1.ObjectMeta{Name: "csi.example.com"}, Spec: storagev1.CSIDriverSpec{SELinuxMount: new(true)},
+			}}
+		}),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
+		"warning 1:20 backupPVC.gold.readOnly: where SELinux is on, a read-only volume cannot be relabelled for the backup pod "+
+			"(CSIDriver csi.example.com with seLinuxMount: true) [set spcNoRelabeling: true beside it]"),
+	Entry("SELinux, and cared for", "backupPVC: {gold: {readOnly: true, spcNoRelabeling: true}}\n",
+		cluster(func(c *check.Cluster) { c.Nodes[0].Status.NodeInfo.OSImage = "Fedora CoreOS 42" }),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate"),
+	Entry("SELinux turned off", "backupPVC: {gold: {readOnly: true}}\n",
+		cluster(func(c *check.Cluster) {
+			c.Nodes[0].Status.NodeInfo.OSImage = "Fedora CoreOS 42"
+			c.Nodes[0].Labels["feature.node.kubernetes.io/kernel-selinux.enabled"] = "false"
+		}),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate"),
+
+	Entry("a restricted namespace", "{}\n", cluster(enforce("restricted")),
+		"error 1:1 : backup pods run as root, which the pod security level of namespace velero forbids (pod-security.kubernetes.io/enforce=restricted)"),
+	Entry("spc_t in a baseline namespace", "backupPVC: {other: {readOnly: true, spcNoRelabeling: true}, gold: {spcNoRelabeling: true}}\n",
+		cluster(enforce("baseline"), func(c *check.Cluster) { c.StorageClasses, c.Unread["storage classes"] = nil, "no" }),
+		"warning 1:1 : not checked against the cluster's storage classes (no)",
+		"error 1:37 backupPVC.other.spcNoRelabeling: the pod security level of namespace velero forbids the SELinux type spc_t "+
+			"(pod-security.kubernetes.io/enforce=baseline)",
+		"warning 1:68 backupPVC.gold.spcNoRelabeling: ignored, because readOnly is not true"),
+	Entry("a privileged namespace", "{}\n", cluster(enforce("privileged"))),
+
+	Entry("a priority class", "priorityClassName: low\n", cluster(), "note 1:1 priorityClassName: backup pods have priority -10"),
+	Entry("no priority class", "priorityClassName: lwo\n", cluster(),
+		`error 1:1 priorityClassName: priority class lwo does not exist: the API server refuses backup pods [did you mean "low"?]`),
+
+	Entry("a quota of pods that is full", "{}\n", cluster(quota(map[corev1.ResourceName]string{"pods": "10 used 9"})),
+		"warning 1:1 : quota q (pods) has room for 1 backup pods now, 3 may be needed at a time (9 of 10 used)"),
+	Entry("a quota with room", "{}\n", cluster(quota(map[corev1.ResourceName]string{"count/pods": "10 used 7", "services": "0"}))),
+	Entry("a quota of no PVC", "{}\n", cluster(quota(map[corev1.ResourceName]string{"persistentvolumeclaims": "0"})),
+		"error 1:1 : quota q (persistentvolumeclaims) leaves no room for backupPVCs (0 of 0 used)"),
+	Entry("a quota of PVCs of a class", "backupPVC: {gold: {storageClass: silver}}\n", cluster(quota(map[corev1.ResourceName]string{
+		"silver.storageclass.storage.k8s.io/persistentvolumeclaims": "0", "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "0",
+	})),
+		"note 1:20 backupPVC.gold.storageClass: the backupPVC is of class silver: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
+		"error 1:20 backupPVC.gold.storageClass: quota q (silver.storageclass.storage.k8s.io/persistentvolumeclaims) leaves no room for "+
+			"backupPVCs of class silver (0 of 0 used)"),
+	Entry("a quota that wants requests", "podResources: {memoryLimit: 1Gi}\n",
+		cluster(quota(map[corev1.ResourceName]string{"requests.memory": "100Gi", "requests.cpu": "100", "limits.ephemeral-storage": "1Ti"})),
+		"error 1:1 podResources.cpuRequest: quota q (requests.cpu) refuses backup pods without a cpuRequest (none) "+
+			"[set podResources.cpuRequest, or a default in a LimitRange]"),
+	Entry("a quota that wants requests, and defaults for them", "{}\n",
+		cluster(quota(map[corev1.ResourceName]string{"requests.cpu": "100", "limits.memory": "4Gi"}), func(c *check.Cluster) {
+			c.LimitRanges = []corev1.LimitRange{{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+				Type:           corev1.LimitTypeContainer,
+				Default:        corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+				DefaultRequest: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
+			}}}}}
+		}),
+		"warning 1:1 podResources.memoryLimit: quota q (limits.memory) has room for 2 backup pods with memoryLimit 2Gi now, "+
+			"3 may be needed at a time (0 of 4Gi used)"),
+	Entry("a quota below one pod", "podResources: {cpuRequest: '2'}\nloadConcurrency: {globalConfig: 4}\n",
+		cluster(quota(map[corev1.ResourceName]string{"cpu": "1500m"})),
+		"error 1:16 podResources.cpuRequest: quota q (cpu) leaves no room for backup pods with cpuRequest 2 (0 of 1500m used)"),
+	Entry("quotas in the scope of backup pods", "priorityClassName: low\n", cluster(
+		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpIn, "low")),
+		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopeBestEffort, corev1.ScopeSelectorOpExists))),
+		"note 1:1 priorityClassName: backup pods have priority -10",
+		"error 1:1 : quota q (pods) leaves no room for backup pods (0 of 0 used)",
+		"error 1:1 : quota q (pods) leaves no room for backup pods (0 of 0 used)"),
+	Entry("quotas out of their scope", "podResources: {cpuLimit: '1'}\n", cluster(
+		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpExists)),
+		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpNotIn, "")),
+		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopeBestEffort, corev1.ScopeSelectorOpExists)),
+		quota(map[corev1.ResourceName]string{"pods": "0"}, func(q *corev1.ResourceQuota) {
+			q.Spec.Scopes = []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeTerminating}
+		}))),
+)
+
+var _ = Describe("a report", func() {
+	It("holds errors of the text without asking the cluster", func() {
+		report := check.Against(config.Decoder{}.CheckFile("f", []byte("backupPVC: {gone: 1}\npriorityClassNam: x\n")), cluster())
+		Expect(report.Valid).To(BeFalse())
+		Expect(report.Count(check.Error)).To(Equal(2))
+		Expect(report.Count(check.Note)).To(BeZero())
+	})
+
+	It("is valid in spite of warnings", func() {
+		report := check.Against(config.Decoder{}.CheckFile("f", []byte("backupPVC: {golden: {}}\n")), cluster())
+		Expect(report.Valid).To(BeTrue())
+		Expect(report.Count(check.Warning)).To(Equal(1))
+	})
+
+	It("counts what it leaves out", func() {
+		text := strings.Repeat("x", 3) + ": 1\n"
+		for i := range 120 {
+			text += fmt.Sprintf("key%d: 1\n", i)
+		}
+		report := check.Against(config.Decoder{}.CheckFile("f", []byte(text)), nil)
+		Expect(report.Findings).To(HaveLen(100))
+		Expect(report.Omitted).To(Equal(21))
+	})
+})

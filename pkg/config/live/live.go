@@ -1,0 +1,149 @@
+// Package live keeps the configuration that is in force, and follows the ConfigMap that it is from.
+package live
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/metrics"
+)
+
+// Configuration is the one in force. A ConfigMap that is wrong or gone leaves the last good one in force.
+type Configuration struct {
+	// ConfigMap is the one that is followed. Without a name the defaults count for ever.
+	ConfigMap client.ObjectKey
+	Decoder   config.Decoder
+	Log       logrus.FieldLogger
+
+	current atomic.Pointer[config.Config]
+
+	// The rest is used by the leader only, from one goroutine at a time.
+	events events.EventRecorder
+	// seen is the ConfigMap whose content was dealt with last, nil if none was or it is gone.
+	seen *corev1.ConfigMap
+	// missing is set when it was told that the ConfigMap is gone.
+	missing bool
+}
+
+// Config returns the configuration in force. It is nil before Load.
+func (c *Configuration) Config() *config.Config {
+	return c.current.Load()
+}
+
+// Load reads the ConfigMap when the program starts, where nothing is in force yet: what is wrong is an error.
+func (c *Configuration) Load(ctx context.Context, reader client.Reader) error {
+	if c.ConfigMap.Name == "" {
+		c.current.Store(config.Default())
+		metrics.SetConfigValid(true)
+		return nil
+	}
+	configMap := &corev1.ConfigMap{}
+	if err := reader.Get(ctx, c.ConfigMap, configMap); err != nil {
+		if apierrors.IsNotFound(err) {
+			return fmt.Errorf("configmap %s, named by --node-agent-configmap, does not exist", c.ConfigMap)
+		}
+		return fmt.Errorf("reading configmap %s, named by --node-agent-configmap: %w", c.ConfigMap, err)
+	}
+	cfg, err := c.Decoder.FromConfigMap(configMap)
+	if err != nil {
+		return err
+	}
+	c.store(cfg, configMap)
+	return nil
+}
+
+// Lead takes over what has changed since Load, which may be long ago, and tells from now on about the ConfigMap.
+func (c *Configuration) Lead(ctx context.Context, reader client.Reader, recorder events.EventRecorder) error {
+	c.events = recorder
+	if c.ConfigMap.Name == "" {
+		return nil
+	}
+	return c.refresh(ctx, reader)
+}
+
+// refresh deals with the ConfigMap as it is now.
+func (c *Configuration) refresh(ctx context.Context, reader client.Reader) error {
+	configMap := &corev1.ConfigMap{}
+	err := reader.Get(ctx, c.ConfigMap, configMap)
+	switch {
+	case apierrors.IsNotFound(err):
+		c.gone()
+	case err != nil:
+		return fmt.Errorf("reading configmap %s: %w", c.ConfigMap, err)
+	case c.seen == nil || !sameContent(c.seen, configMap):
+		c.apply(configMap)
+	}
+	return nil
+}
+
+func sameContent(a, b *corev1.ConfigMap) bool {
+	return maps.Equal(a.Data, b.Data) && maps.EqualFunc(a.BinaryData, b.BinaryData, func(x, y []byte) bool {
+		return string(x) == string(y)
+	})
+}
+
+// apply puts the content of the ConfigMap in force if it is good.
+func (c *Configuration) apply(configMap *corev1.ConfigMap) {
+	c.seen, c.missing = configMap, false
+	cfg, err := c.Decoder.FromConfigMap(configMap)
+	if err != nil {
+		metrics.SetConfigValid(false)
+		c.warn(configMap, "InvalidConfiguration", "the last good configuration stays in force: "+brief(err))
+		return
+	}
+	c.store(cfg, configMap)
+	c.logger().WithField("resourceVersion", configMap.ResourceVersion).Info("configuration is in force")
+	c.events.Eventf(configMap, nil, corev1.EventTypeNormal, "ConfigurationInForce", action,
+		"in force for DataUploads that are accepted from now on")
+	for _, warning := range cfg.Warnings() {
+		c.logger().Warn(warning)
+	}
+	if unknown := cfg.UnknownKeys(); len(unknown) > 0 {
+		c.event(configMap, "UnknownKeys", join(unknown))
+	}
+}
+
+// gone tells once that the ConfigMap is not there.
+func (c *Configuration) gone() {
+	if c.missing {
+		return
+	}
+	last := c.seen
+	if last == nil {
+		last = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.ConfigMap.Namespace, Name: c.ConfigMap.Name}}
+	}
+	c.seen, c.missing = nil, true
+	metrics.SetConfigValid(false)
+	c.warn(last, "ConfigMapDeleted", "the ConfigMap does not exist any more: the last good configuration stays in force, "+
+		"but an agent that is restarted needs the ConfigMap")
+}
+
+func (c *Configuration) store(cfg *config.Config, configMap *corev1.ConfigMap) {
+	c.current.Store(cfg)
+	metrics.SetConfigValid(true)
+	metrics.SetConfigApplied(configMap.Data, len(cfg.UnknownKeys()))
+}
+
+// warn tells about the ConfigMap in the log and on the ConfigMap.
+func (c *Configuration) warn(configMap *corev1.ConfigMap, reason, message string) {
+	c.logger().WithField("reason", reason).Warn(message)
+	c.event(configMap, reason, message)
+}
+
+func (c *Configuration) event(configMap *corev1.ConfigMap, reason, message string) {
+	c.events.Eventf(configMap, nil, corev1.EventTypeWarning, reason, action, "%s", shorten(message))
+}
+
+func (c *Configuration) logger() logrus.FieldLogger {
+	return c.Log.WithField("configMap", c.ConfigMap.String())
+}
