@@ -50,6 +50,20 @@ var _ = Describe("the schema", func() {
 		}
 	})
 
+	It("shows every setting in an example of the documentation", func() {
+		text, err := os.ReadFile(docs)
+		Expect(err).NotTo(HaveOccurred())
+		var shown []string
+		for _, example := range regexp.MustCompile("(?ms)^```(?:json|yaml)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+			var document any
+			Expect(yaml.Unmarshal([]byte(example[1]), &document)).To(Succeed())
+			shown = append(shown, valuePaths(document, "")...)
+		}
+		for path := range effects() {
+			Expect(shown).To(ContainElement(path))
+		}
+	})
+
 	It("accepts every sample ConfigMap without a warning", func() {
 		files, err := filepath.Glob("../../config/samples/*configmap*.yaml")
 		Expect(err).NotTo(HaveOccurred())
@@ -88,6 +102,25 @@ func structPaths(of reflect.Type, path string) []string {
 		at := strings.TrimPrefix(path+"."+name, ".")
 		paths = append(paths, at)
 		paths = append(paths, structPaths(field.Type, at)...)
+	}
+	return paths
+}
+
+// valuePaths lists the paths of everything in a document, in the way of the schema.
+func valuePaths(value any, path string) []string {
+	paths := []string{path}
+	switch value := value.(type) {
+	case map[string]any:
+		for key, child := range value {
+			if path == "backupPVC" {
+				key = "<source storage class>"
+			}
+			paths = append(paths, valuePaths(child, strings.TrimPrefix(path+"."+key, "."))...)
+		}
+	case []any:
+		for _, child := range value {
+			paths = append(paths, valuePaths(child, path+"[]")...)
+		}
 	}
 	return paths
 }

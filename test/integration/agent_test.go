@@ -68,17 +68,20 @@ func get(url string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
+// prepareAgents builds the program and makes what it needs to run.
+func prepareAgents(ctx context.Context) {
+	var err error
+	binary, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(gexec.CleanupBuildArtifacts)
+	kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(os.WriteFile(kubeconfig, plane.Kubeconfig, 0o600)).To(Succeed())
+	err = live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agentNamespace}})
+	Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
+}
+
 var _ = Describe("the agent", Ordered, func() {
-	BeforeAll(func(ctx context.Context) {
-		var err error
-		binary, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(gexec.CleanupBuildArtifacts)
-		kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
-		Expect(os.WriteFile(kubeconfig, plane.Kubeconfig, 0o600)).To(Succeed())
-		err = live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agentNamespace}})
-		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
-	})
+	BeforeAll(prepareAgents)
 
 	DescribeTable("refuses a wrong configuration at once, and touches nothing", func(ctx context.Context, data map[string]string, words ...string) {
 		name := "missing"

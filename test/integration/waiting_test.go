@@ -169,17 +169,20 @@ var _ = Describe("a DataUpload that waits", func() {
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
 	})
 
-	It("says that spc_t and the restricted pod security level exclude each other", func(ctx context.Context) {
+	DescribeTable("says that spc_t and the pod security level exclude each other", func(ctx context.Context, level string) {
 		t := newTrial(backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}))
-		enforce(ctx, "restricted")
+		enforce(ctx, level)
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
-			ContainSubstring("pod security level restricted"), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
+			ContainSubstring("pod security level "+level), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
 		enforce(ctx, "privileged")
 		t.settle(ctx)
 		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).To(Succeed(), "it goes on when that is mended")
 		t.abandon(ctx)
-	})
+	},
+		Entry("restricted", "restricted"),
+		Entry("baseline", "baseline"),
+	)
 
 	It("quotes the API server when the backup pod is refused", func(ctx context.Context) {
 		t := newTrial()

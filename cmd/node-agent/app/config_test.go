@@ -127,3 +127,25 @@ var _ = Describe("config explain", func() {
 		Expect(stderr).To(Equal("standard input:1:12: backupPVC: found number 1, expected an object"))
 	})
 })
+
+// documented is what docs/configuration.md shows as the output of a command.
+func documented(command string) string {
+	GinkgoHelper()
+	text, err := os.ReadFile("../../../docs/configuration.md")
+	Expect(err).NotTo(HaveOccurred())
+	_, after, found := strings.Cut(string(text), "```text\n$ node-agent "+command+"\n")
+	Expect(found).To(BeTrue(), "it is documented")
+	output, _, found := strings.Cut(after, "```\n")
+	Expect(found).To(BeTrue())
+	return output
+}
+
+var _ = DescribeTable("the documented output is real", func(command, dir string) {
+	want := documented(command)
+	GinkgoT().Chdir(dir)
+	_, stdout, _ := runWith("", strings.Fields(command)...)
+	Expect(stdout).To(Equal(want))
+},
+	Entry("config check", "config check broken-configmap.yaml", "testdata"),
+	Entry("config explain", "config explain config/samples/node-agent-configmap.yaml", "../../.."),
+)

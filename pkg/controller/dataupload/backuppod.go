@@ -17,6 +17,7 @@ const (
 	templateMissing = "AgentDaemonSetMissing"
 
 	podSecurityLabel      = "pod-security.kubernetes.io/enforce"
+	podSecurityBaseline   = "baseline"
 	podSecurityRestricted = "restricted"
 )
 
@@ -62,7 +63,7 @@ func (r *Reconciler) agentTemplate(ctx context.Context) (expose.AgentTemplate, e
 	return template, nil
 }
 
-// checkPodSecurity tells the user that spc_t and the restricted pod security level exclude each other, before the API
+// checkPodSecurity tells the user that spc_t and the pod security level of the namespace exclude each other, before the API
 // server refuses the pod with many more words.
 func (r *Reconciler) checkPodSecurity(ctx context.Context, s *scope) error {
 	if !expose.UsesSPC(s.section) {
@@ -72,10 +73,11 @@ func (r *Reconciler) checkPodSecurity(ctx context.Context, s *scope) error {
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: r.Namespace}, namespace); err != nil {
 		return fmt.Errorf("reading namespace %s: %w", r.Namespace, err)
 	}
-	if namespace.Labels[podSecurityLabel] != podSecurityRestricted {
+	level := namespace.Labels[podSecurityLabel]
+	if level != podSecurityBaseline && level != podSecurityRestricted {
 		return nil
 	}
 	return waiting(admissionRefused,
 		"namespace %s enforces pod security level %s, which forbids the SELinux type spc_t that backupPVC.%s.spcNoRelabeling asks for: "+
-			"set label %s to privileged", r.Namespace, podSecurityRestricted, s.du.Spec.CSISnapshot.StorageClass, podSecurityLabel)
+			"set label %s to privileged", r.Namespace, level, s.du.Spec.CSISnapshot.StorageClass, podSecurityLabel)
 }
