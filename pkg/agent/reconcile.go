@@ -31,21 +31,8 @@ const component = "node-agent"
 
 // reconcile does the leader's work until ctx ends.
 func reconcile(ctx context.Context, options Options, configuration *live.Configuration, scheme *runtime.Scheme) error {
-	restConfig := rest.CopyConfig(options.RESTConfig)
-	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
-	cacheOptions := dataupload.CacheOptions(options.Namespace)
-	configuration.LimitCache(&cacheOptions)
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme: scheme,
-		Cache:  cacheOptions,
-		// Both are served by the agent, also while it does not lead.
-		Metrics:                metricsserver.Options{BindAddress: "0"},
-		HealthProbeBindAddress: "0",
-	})
+	mgr, err := newManager(options, configuration, scheme)
 	if err != nil {
-		return fmt.Errorf("building the manager: %w", err)
-	}
-	if err := checkServed(mgr.GetRESTMapper()); err != nil {
 		return err
 	}
 	recorder := mgr.GetEventRecorder(component)
@@ -99,6 +86,25 @@ func reconcile(ctx context.Context, options Options, configuration *live.Configu
 		return fmt.Errorf("running the controllers: %w", err)
 	}
 	return nil
+}
+
+// newManager builds the manager, after a look at what the cluster serves.
+func newManager(options Options, configuration *live.Configuration, scheme *runtime.Scheme) (ctrl.Manager, error) {
+	restConfig := rest.CopyConfig(options.RESTConfig)
+	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
+	cacheOptions := dataupload.CacheOptions(options.Namespace)
+	configuration.LimitCache(&cacheOptions)
+	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme: scheme,
+		Cache:  cacheOptions,
+		// Both are served by the agent, also while it does not lead.
+		Metrics:                metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress: "0",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("building the manager: %w", err)
+	}
+	return mgr, checkServed(mgr.GetRESTMapper())
 }
 
 const installSnapshotter = "install the CRDs and the controller of the CSI external-snapshotter"

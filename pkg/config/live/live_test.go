@@ -188,7 +188,7 @@ var _ = Describe("the configuration in force", func() {
 		all := told()
 		Expect(all).To(HaveLen(2))
 		Expect(all[1]).To(HavePrefix("Warning UnknownKeys configmap velero/agent, key c:1:2: a1: unknown key, ignored: expected"))
-		Expect(len(strings.TrimPrefix(all[1], "Warning UnknownKeys "))).To(Equal(1024), "what an Event can hold")
+		Expect(strings.TrimPrefix(all[1], "Warning UnknownKeys ")).To(HaveLen(1024), "what an Event can hold")
 		Expect(strings.Count(log.String(), "unknown key, ignored")).To(Equal(7))
 	})
 })
