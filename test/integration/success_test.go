@@ -22,10 +22,19 @@ func blockVolume(t *trial)   { t.mode = corev1.PersistentVolumeBlock }
 func lateBinding(t *trial)   { t.class = lateClass }
 func retainedClass(t *trial) { t.policy = snapshotv1.VolumeSnapshotContentRetain }
 
+// configured changes the trial's configuration.
+func configured(change func(*config.Config)) func(*trial) {
+	return func(t *trial) {
+		cfg := config.Default()
+		*cfg = *t.r.Config()
+		change(cfg)
+		t.r.Config = func() *config.Config { return cfg }
+	}
+}
+
 func backupPVC(section config.BackupPVC) func(*trial) {
 	return func(t *trial) {
-		cfg := &config.Config{BackupPVC: map[string]config.BackupPVC{t.class: section}}
-		t.r.Config = func() *config.Config { return cfg }
+		configured(func(c *config.Config) { c.BackupPVC = map[string]config.BackupPVC{t.class: section} })(t)
 	}
 }
 

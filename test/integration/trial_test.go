@@ -71,6 +71,8 @@ func newTrial(changes ...func(*trial)) *trial {
 
 func (t *trial) key() client.ObjectKey { return client.ObjectKey{Namespace: velero, Name: t.name} }
 
+func (t *trial) request() ctrl.Request { return ctrl.Request{NamespacedName: t.key()} }
+
 // create creates the DataUpload as Velero's backup does.
 func (t *trial) create(ctx context.Context) {
 	du := &v2alpha1.DataUpload{

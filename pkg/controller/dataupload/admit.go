@@ -11,12 +11,16 @@ import (
 
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
-func (r *Reconciler) admit(_ context.Context, s *scope) (outcome, error) {
+func (r *Reconciler) admit(ctx context.Context, s *scope) (outcome, error) {
 	guard(s)
 	if message := invalid(&s.du.Spec); message != "" {
 		s.end(failed, message)
 		return outcome{}, nil
 	}
+	if end, err := r.awaitPreparation(ctx, s); end.waits || err != nil {
+		return end, err
+	}
+	s.du.Status.Message = ""
 	if s.du.Labels == nil {
 		s.du.Labels = map[string]string{}
 	}

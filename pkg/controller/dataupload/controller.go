@@ -49,7 +49,8 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	Log    logrus.FieldLogger
 
-	slots slots
+	slots        slots
+	prepareQueue queue
 }
 
 // step is one idempotent part of a pass; it runs in some phases only.
@@ -92,6 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, du); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.slots.release(request.NamespacedName)
+			r.prepareQueue.release(request.NamespacedName)
 			return ctrl.Result{}, nil
 		}
 		return ctrl.Result{}, fmt.Errorf("reading dataupload %s: %w", request, err)

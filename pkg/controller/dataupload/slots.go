@@ -12,9 +12,6 @@ import (
 	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
-// slotsPerNode is how many DataUploads may move data on a node at the same time, Velero's default.
-const slotsPerNode = 1
-
 // placeInQueue is how many DataUploads are before this one on its node: those that move data, and those that wait for
 // longer, first come first served. It may start if the place is below the number of slots.
 func placeInQueue(du *v2alpha1.DataUpload, onNode []v2alpha1.DataUpload) int {

@@ -19,16 +19,20 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (outcome, error) {
 	if s.pod == nil || isDeleting(s.pod) || podEnded(s.pod) {
 		return r.finish(ctx, s)
 	}
+	limit, err := r.slotsOf(ctx, s.du.Status.Node)
+	if err != nil {
+		return outcome{}, err
+	}
 	list := &v2alpha1.DataUploadList{}
-	err := r.Client.List(ctx, list, client.InNamespace(r.Namespace), client.MatchingFields{nodeIndex: s.du.Status.Node})
+	err = r.Client.List(ctx, list, client.InNamespace(r.Namespace), client.MatchingFields{nodeIndex: s.du.Status.Node})
 	if err != nil {
 		return outcome{}, fmt.Errorf("listing dataUploads of node %s: %w", s.du.Status.Node, err)
 	}
-	if place := r.slots.claim(s.du, list.Items, slotsPerNode); place >= slotsPerNode {
+	if place := r.slots.claim(s.du, list.Items, limit); place >= limit {
 		return wait(expose.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: place %d in its queue, %d at a time",
-				s.du.Status.Node, place-slotsPerNode+1, slotsPerNode),
+				s.du.Status.Node, place-limit+1, limit),
 		})
 	}
 	s.du.Status.Phase = inProgress

@@ -29,6 +29,7 @@ const (
 	nodeIndex           = "status.node"
 	sourceSnapshotIndex = "spec.csiSnapshot.volumeSnapshot"
 	acceptedIndex       = "accepted"
+	unstartedIndex      = "unstarted"
 )
 
 // concurrency is how many DataUploads are looked at side by side. A pass takes milliseconds, so this is about slow API
@@ -50,8 +51,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 				CreateFunc: func(event.CreateEvent) bool { return false },
 				UpdateFunc: freesSlot,
 			})).
+		Watches(&v2alpha1.DataUpload{}, handler.EnqueueRequestsFromMapFunc(r.nextToPrepare),
+			builder.WithPredicates(predicate.Funcs{
+				CreateFunc: func(event.CreateEvent) bool { return false },
+				UpdateFunc: leavesPreparation,
+			})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode),
-			builder.WithPredicates(predicate.Funcs{UpdateFunc: changesReadiness})).
+			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.Funcs{UpdateFunc: changesReadiness}))).
 		Watches(&corev1.Pod{}, byName).
 		Watches(&corev1.PersistentVolumeClaim{}, byName).
 		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(r.involved)).
@@ -80,6 +86,7 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v2alpha1.DataUpload{}, nodeIndex, func(o client.Object) string { return unsettledNode(o.(*v2alpha1.DataUpload)) }},
 		{&v2alpha1.DataUpload{}, sourceSnapshotIndex, func(o client.Object) string { return sourceKey(o.(*v2alpha1.DataUpload)) }},
 		{&v2alpha1.DataUpload{}, acceptedIndex, func(o client.Object) string { return acceptedKey(o.(*v2alpha1.DataUpload)) }},
+		{&v2alpha1.DataUpload{}, unstartedIndex, func(o client.Object) string { return unstartedKey(o.(*v2alpha1.DataUpload)) }},
 	} {
 		err := indexer.IndexField(ctx, index.obj, index.field, func(o client.Object) []string {
 			if value := index.value(o); value != "" {

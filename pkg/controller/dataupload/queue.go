@@ -1,0 +1,68 @@
+package dataupload
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// queue lets DataUploads pass in the order of their age, a limited number at a time. Who waits and who has passed are facts
+// of the cluster; what is kept here only bridges the moment until the cache shows what this process has just written.
+type queue struct {
+	mutex  sync.Mutex
+	claims map[types.NamespacedName]types.UID
+}
+
+// line tells of a queue who stands in it, and who has passed it and still counts against the limit.
+type line struct {
+	waits, passed func(*v2alpha1.DataUpload) bool
+}
+
+// claim tells how many are before du. If that is below limit, du passes and is remembered until the cache shows it. Who could
+// not write it keeps the claim: if it had to queue again, it and an older one that came since would wait for each other.
+func (q *queue) claim(l line, du *v2alpha1.DataUpload, all []v2alpha1.DataUpload, limit int) int {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if q.claimed(l, du) {
+		return 0
+	}
+	before := 0
+	for i := range all {
+		other := &all[i]
+		switch {
+		case other.UID == du.UID:
+		case q.claimed(l, other), l.passed(other), l.waits(other) && compareAge(other, du) < 0:
+			before++
+		}
+	}
+	if before < limit {
+		if q.claims == nil {
+			q.claims = map[types.NamespacedName]types.UID{}
+		}
+		q.claims[client.ObjectKeyFromObject(du)] = du.UID
+	}
+	return before
+}
+
+// claimed tells whether du has passed although what is known of it does not show that yet.
+func (q *queue) claimed(l line, du *v2alpha1.DataUpload) bool {
+	key := client.ObjectKeyFromObject(du)
+	if q.claims[key] != du.UID {
+		return false
+	}
+	if !l.waits(du) {
+		delete(q.claims, key)
+		return false
+	}
+	return true
+}
+
+// release forgets a DataUpload that is gone.
+func (q *queue) release(key types.NamespacedName) {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	delete(q.claims, key)
+}
