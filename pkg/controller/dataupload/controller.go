@@ -49,8 +49,8 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	Log    logrus.FieldLogger
 
-	slots        slots
-	prepareQueue queue
+	// toPrepare is in front of being accepted, toStart in front of the slots of each node.
+	toPrepare, toStart queue
 }
 
 // step is one idempotent part of a pass; it runs in some phases only.
@@ -92,8 +92,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	du := &v2alpha1.DataUpload{}
 	if err := r.Client.Get(ctx, request.NamespacedName, du); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.slots.release(request.NamespacedName)
-			r.prepareQueue.release(request.NamespacedName)
+			r.toPrepare.release(request.NamespacedName)
+			r.toStart.release(request.NamespacedName)
 			return ctrl.Result{}, nil
 		}
 		return ctrl.Result{}, fmt.Errorf("reading dataupload %s: %w", request, err)

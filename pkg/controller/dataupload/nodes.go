@@ -2,7 +2,6 @@ package dataupload
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,15 +29,6 @@ func nodeFacts(obj any) (any, error) {
 		Spec:   corev1.NodeSpec{Taints: node.Spec.Taints},
 		Status: corev1.NodeStatus{Conditions: ready},
 	}, nil
-}
-
-// slotsOf returns how many DataUploads may move data on a node at a time. A node that is not known has no labels.
-func (r *Reconciler) slotsOf(ctx context.Context, name string) (int, error) {
-	node := &corev1.Node{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
-		return 0, fmt.Errorf("reading node %s: %w", name, err)
-	}
-	return r.Config().Concurrency(node.Labels), nil
 }
 
 // onNode leads from a node to the DataUploads on it.

@@ -41,7 +41,7 @@ func (r *Reconciler) awaitPreparation(ctx context.Context, s *scope) (outcome, e
 	if err != nil {
 		return outcome{}, err
 	}
-	place := r.prepareQueue.claim(preparation, s.du, unstarted, limit) - limit + 1
+	place := r.toPrepare.claim(preparation, s.du, unstarted, limit) - limit + 1
 	if place <= 0 {
 		return outcome{}, nil
 	}

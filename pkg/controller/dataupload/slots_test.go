@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
@@ -24,8 +23,9 @@ func queued(name string, age int, phase v2alpha1.DataUploadPhase) v2alpha1.DataU
 	}
 }
 
-var _ = DescribeTable("place in the queue of a node", func(du v2alpha1.DataUpload, place int, others ...v2alpha1.DataUpload) {
-	Expect(placeInQueue(&du, append(others, du))).To(Equal(place))
+var _ = DescribeTable("how many are before a DataUpload that is prepared", func(du v2alpha1.DataUpload, before int, others ...v2alpha1.DataUpload) {
+	q := &queue{}
+	Expect(q.claim(slots, &du, append(others, du), 0)).To(Equal(before))
 },
 	Entry("alone", queued("a", 1, prepared), 0),
 	Entry("behind one that moves data, though that is younger", queued("a", 9, prepared), 1, queued("b", 1, inProgress)),
@@ -35,15 +35,10 @@ var _ = DescribeTable("place in the queue of a node", func(du v2alpha1.DataUploa
 	Entry("of the same second, by name", queued("b", 1, prepared), 1, queued("a", 1, prepared), queued("c", 1, prepared)),
 	Entry("those that are done do not count", queued("a", 1, prepared), 0, queued("b", 2, completed), queued("c", 2, failed), queued("d", 2, canceled)),
 	Entry("nor those not prepared yet", queued("a", 1, prepared), 0, queued("b", 2, accepted)),
-	Entry("nor those of another node", queued("a", 1, prepared), 0, func() v2alpha1.DataUpload {
-		other := queued("b", 2, inProgress)
-		other.Status.Node = "m"
-		return other
-	}()),
 )
 
-// The cache may lag behind what was written, writes may fail, and attempts be lost. Whatever it shows, no more than the limit may run at a time, and in the end
-// every one has run.
+// The cache may lag behind what was written, writes may fail, and attempts be lost. Whatever it shows, no more than the
+// limit may run at a time, and in the end every one has run.
 var _ = It("never gives out more slots than there are, however far the cache lags", func() {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -58,7 +53,7 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 		for name := range truth {
 			show(name)
 		}
-		q := &slots{}
+		q := &queue{}
 		deadline := time.Now().Add(10 * time.Second)
 		for remaining := count; remaining > 0; {
 			Expect(time.Now()).To(BeTemporally("<", deadline), "seed %d comes to no end", seed)
@@ -74,7 +69,7 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 					for _, other := range cache {
 						onNode = append(onNode, other)
 					}
-					if q.claim(&seen, onNode, limit) < limit && random.IntN(4) > 0 { // else the write fails
+					if q.claim(slots, &seen, onNode, limit) < limit && random.IntN(4) > 0 { // else the write fails
 						du.Status.Phase = inProgress
 					}
 				}
@@ -98,23 +93,4 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 			Expect(running).To(BeNumerically("<=", limit), "seed %d", seed)
 		}
 	}
-})
-
-var _ = It("forgets a start whose DataUpload is gone", func() {
-	q := &slots{}
-	a, b := queued("a", 2, prepared), queued("b", 1, prepared)
-	both := []v2alpha1.DataUpload{a, b}
-	Expect(q.claim(&a, both, 1)).To(BeZero())
-	Expect(q.claim(&b, both, 1)).To(Equal(1))
-	q.release(client.ObjectKeyFromObject(&a))
-	Expect(q.claim(&b, []v2alpha1.DataUpload{b}, 1)).To(BeZero())
-})
-
-var _ = It("lets one whose start could not be written go on, although an older one has come since", func() {
-	q := &slots{}
-	a, b := queued("a", 2, prepared), queued("b", 1, prepared)
-	Expect(q.claim(&b, []v2alpha1.DataUpload{b}, 1)).To(BeZero())
-	both := []v2alpha1.DataUpload{a, b}
-	Expect(q.claim(&a, both, 1)).To(Equal(1))
-	Expect(q.claim(&b, both, 1)).To(BeZero())
 })

@@ -28,7 +28,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("listing dataUploads of node %s: %w", s.du.Status.Node, err)
 	}
-	if place := r.slots.claim(s.du, list.Items, limit); place >= limit {
+	if place := r.toStart.claim(slots, s.du, list.Items, limit); place >= limit {
 		return wait(expose.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: place %d in its queue, %d at a time",
