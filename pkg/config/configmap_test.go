@@ -24,10 +24,10 @@ var _ = Describe("FromConfigMap", func() {
 		_, err := config.FromConfigMap(configMap(map[string]string{"node-agent-config.json": `{"backupPVC": 1}`}))
 		Expect(err).To(MatchError("configmap velero/node-agent-config, key node-agent-config.json:1:15: backupPVC: " +
 			"found number 1, expected an object"))
-		cfg, err := config.FromConfigMap(configMap(map[string]string{"config.yaml": "priorityClassName: low\n"}))
+		cfg, err := config.FromConfigMap(configMap(map[string]string{"config.yaml": "privilegedFsBackup: true\n"}))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(cfg.Warnings()).To(Equal([]string{"configmap velero/node-agent-config, key config.yaml:1:1: priorityClassName: " +
-			"checked, but without effect in this version"}))
+		Expect(cfg.Warnings()).To(Equal([]string{"configmap velero/node-agent-config, key config.yaml:1:1: privilegedFsBackup: " +
+			"checked, but without effect on backups"}))
 	})
 
 	DescribeTable("wants exactly one key with text", func(data map[string]string, binary map[string][]byte, want string) {

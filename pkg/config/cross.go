@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -118,12 +119,12 @@ func warnUnusedAffinity(c *checker, n *node, path string) {
 	}
 }
 
-// reservedLabel ties a backup pod to its DataUpload.
-const reservedLabel = "velero.io/data-upload"
+// reservedLabels tie a backup pod to its DataUpload and to the other backup pods.
+var reservedLabels = []string{"velero.io/data-upload", "velero.io/exposer-pod-group", "node-agent.io/data-upload-uid"}
 
 func checkReservedLabels(c *checker, n *node, path string) {
 	for _, m := range n.members {
-		if m.key == reservedLabel {
+		if slices.Contains(reservedLabels, m.key) {
 			c.problem(m.position, Problem{
 				Path: joinKey(path, m.key), Message: "node-agent sets this label itself", Suggestion: "remove it",
 			})

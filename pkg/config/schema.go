@@ -23,7 +23,7 @@ type schema struct {
 type field struct {
 	name     string
 	required bool
-	// inert settings are checked but change nothing in this version.
+	// inert settings are checked but change nothing, because they do not concern backups.
 	inert bool
 	value *schema
 }
@@ -95,7 +95,7 @@ var (
 	).called("a label selector, {} for every node")
 
 	root = object(
-		field{name: "loadConcurrency", inert: true, value: object(
+		field{name: "loadConcurrency", value: object(
 			field{name: "globalConfig", value: positive},
 			field{name: "perNodeConfig", value: listOf(object(
 				field{name: "nodeSelector", required: true, value: nodeSelector},
@@ -103,11 +103,11 @@ var (
 			).with(warnEmptySelector))},
 			field{name: "prepareQueueLength", value: notNegative},
 		)},
-		field{name: "loadAffinity", inert: true, value: listOf(object(
+		field{name: "loadAffinity", value: listOf(object(
 			field{name: "nodeSelector", required: true, value: nodeSelector},
 			field{name: "storageClass", value: text(optionalStorageClass)},
 		)).with(warnUnusedAffinity)},
-		field{name: "podResources", inert: true, value: object(
+		field{name: "podResources", value: object(
 			field{name: "cpuRequest", value: text(cpu)},
 			field{name: "memoryRequest", value: text(byteCount)},
 			field{name: "ephemeralStorageRequest", value: text(byteCount)},
@@ -120,8 +120,8 @@ var (
 			field{name: "readOnly", value: boolean},
 			field{name: "spcNoRelabeling", value: boolean},
 			field{name: "annotations", value: annotations},
-			field{name: "secretNames", inert: true, value: secretNames},
-			field{name: "configMapNames", inert: true, value: configMaps},
+			field{name: "secretNames", value: secretNames},
+			field{name: "configMapNames", value: configMaps},
 		).with(warnIgnoredRelabeling))},
 		field{name: "restorePVC", inert: true, value: object(
 			field{name: "ignoreDelayBinding", value: boolean},
@@ -133,9 +133,9 @@ var (
 			field{name: "residentThresholdInMB", value: notNegative},
 			field{name: "thresholdInGB", value: notNegative},
 		).with(checkThresholds)},
-		field{name: "priorityClassName", inert: true, value: text(priorityClass)},
-		field{name: "podLabels", inert: true, value: mapOf("<label>", labelKey, text(labelValue)).with(checkReservedLabels)},
-		field{name: "podAnnotations", inert: true, value: annotations},
+		field{name: "priorityClassName", value: text(priorityClass)},
+		field{name: "podLabels", value: mapOf("<label>", labelKey, text(labelValue)).with(checkReservedLabels)},
+		field{name: "podAnnotations", value: annotations},
 		field{name: "privilegedFsBackup", inert: true, value: boolean},
 		field{name: "csiSnapshotMetadataServiceConfigs", inert: true, value: object(
 			field{name: "saName", required: true, value: text(serviceAccount)},

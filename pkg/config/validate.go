@@ -97,7 +97,7 @@ func (c *checker) checkKnown(m member, f *field, at string) {
 		return
 	}
 	if f.inert {
-		c.warn(m.position, at, "checked, but without effect in this version")
+		c.warn(m.position, at, "checked, but without effect on backups")
 	}
 	c.check(m.value, f.value, at)
 }

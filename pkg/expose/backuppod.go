@@ -26,17 +26,15 @@ const (
 	gracePeriodSeconds = 30
 )
 
-// BackupPod builds the pod that mounts the backupPVC and runs the data mover. section is as for BackupPVC.
-func BackupPod(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume, template AgentTemplate) *corev1.Pod {
-	labels := map[string]string{podGroupLabel: podGroup}
-	maps.Copy(labels, template.Labels)
-	maps.Copy(labels, Labels(du))
+// BackupPod builds the pod that mounts the backupPVC and runs the data mover, as configured for the DataUpload.
+func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume, template AgentTemplate) *corev1.Pod {
+	section := configured.BackupPVC
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       du.Namespace,
 			Name:            du.Name,
-			Labels:          labels,
-			Annotations:     maps.Clone(template.Annotations),
+			Labels:          podLabels(du, configured, template),
+			Annotations:     maps.Clone(configuredOr(template.Annotations, configured.PodAnnotations)),
 			OwnerReferences: []metav1.OwnerReference{OwnerReference(du)},
 		},
 		Spec: corev1.PodSpec{
@@ -44,12 +42,14 @@ func BackupPod(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 			ImagePullSecrets:              template.ImagePullSecrets,
 			DNSPolicy:                     template.DNSPolicy,
 			DNSConfig:                     template.DNSConfig,
+			HostAliases:                   template.HostAliases,
 			Tolerations:                   template.Tolerations,
+			PriorityClassName:             configured.PriorityClassName,
 			OS:                            &corev1.PodOS{Name: corev1.Linux},
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
 			SecurityContext:               podSecurityContext(section),
-			Affinity:                      nodeAffinity(volume.Topology, attempts.LostBy(du)),
+			Affinity:                      nodeAffinity(volume, configured.NodeSelector, attempts.LostBy(du)),
 			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
 				MaxSkew:           1,
 				TopologyKey:       corev1.LabelHostname,
@@ -63,7 +63,7 @@ func BackupPod(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 					ReadOnly:  section.ReadOnly,
 				}},
 			}}, template.Volumes...),
-			Containers: []corev1.Container{container(du, section, volume, template)},
+			Containers: []corev1.Container{container(du, configured, volume, template)},
 		},
 	}
 }
@@ -73,7 +73,25 @@ func VolumePath(du *v2alpha1.DataUpload) string {
 	return "/" + string(du.UID)
 }
 
-func container(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume, template AgentTemplate) corev1.Container {
+// podLabels are those configured, else those of the agent that third parties go by; ours stand in any case.
+//
+// Documented in Velero under "Pod Labels Configuration": the configured ones supersede the agent's.
+func podLabels(du *v2alpha1.DataUpload, configured config.Upload, template AgentTemplate) map[string]string {
+	labels := map[string]string{}
+	maps.Copy(labels, configuredOr(template.Labels, configured.PodLabels))
+	labels[podGroupLabel] = podGroup
+	maps.Copy(labels, Labels(du))
+	return labels
+}
+
+func configuredOr(inherited, configured map[string]string) map[string]string {
+	if len(configured) > 0 {
+		return configured
+	}
+	return inherited
+}
+
+func container(du *v2alpha1.DataUpload, configured config.Upload, volume Volume, template AgentTemplate) corev1.Container {
 	c := corev1.Container{
 		Name:            string(du.UID),
 		Image:           template.Image,
@@ -87,6 +105,7 @@ func container(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 		}, template.LogArgs...),
 		Env:                      template.Env,
 		EnvFrom:                  template.EnvFrom,
+		Resources:                resources(configured.PodResources),
 		VolumeMounts:             slices.Clone(template.VolumeMounts),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
@@ -97,10 +116,17 @@ func container(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume,
 		c.VolumeDevices = []corev1.VolumeDevice{{Name: string(du.UID), DevicePath: VolumePath(du)}}
 	} else {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{
-			Name: string(du.UID), MountPath: VolumePath(du), ReadOnly: section.ReadOnly,
+			Name: string(du.UID), MountPath: VolumePath(du), ReadOnly: configured.BackupPVC.ReadOnly,
 		})
 	}
 	return c
+}
+
+func resources(configured *config.PodResources) corev1.ResourceRequirements {
+	if configured == nil {
+		return corev1.ResourceRequirements{}
+	}
+	return corev1.ResourceRequirements{Requests: configured.Requests(), Limits: configured.Limits()}
 }
 
 // podSecurityContext runs the mover as root, which alone may read every file. The SELinux type takes effect only on a
@@ -116,39 +142,4 @@ func podSecurityContext(section config.BackupPVC) *corev1.PodSecurityContext {
 // UsesSPC tells whether the backup pod runs with SELinux type spc_t.
 func UsesSPC(section config.BackupPVC) bool {
 	return section.ReadOnly && section.SPCNoRelabeling
-}
-
-// nodeAffinity lets the pod run where the volume can be used, never on Windows, and rather not where attempts were lost.
-func nodeAffinity(topology *corev1.NodeSelector, lost []attempts.Lost) *corev1.Affinity {
-	notWindows := corev1.NodeSelectorRequirement{
-		Key: corev1.LabelOSStable, Operator: corev1.NodeSelectorOpNotIn, Values: []string{string(v2alpha1.NodeOSWindows)},
-	}
-	terms := []corev1.NodeSelectorTerm{{}}
-	if topology != nil && len(topology.NodeSelectorTerms) > 0 {
-		terms = topology.DeepCopy().NodeSelectorTerms
-	}
-	for i := range terms {
-		terms[i].MatchExpressions = append(terms[i].MatchExpressions, notWindows)
-	}
-	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
-		RequiredDuringSchedulingIgnoredDuringExecution:  &corev1.NodeSelector{NodeSelectorTerms: terms},
-		PreferredDuringSchedulingIgnoredDuringExecution: avoid(lost),
-	}}
-}
-
-// avoid prefers nodes other than those of lost attempts: what ended one pod there may well end the next. It is no more
-// than a preference, because the volume may be usable on that node only.
-func avoid(lost []attempts.Lost) []corev1.PreferredSchedulingTerm {
-	var elsewhere []corev1.NodeSelectorRequirement
-	for _, l := range lost {
-		if l.Node != "" {
-			elsewhere = append(elsewhere, corev1.NodeSelectorRequirement{
-				Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpNotIn, Values: []string{l.Node},
-			})
-		}
-	}
-	if elsewhere == nil {
-		return nil
-	}
-	return []corev1.PreferredSchedulingTerm{{Weight: 100, Preference: corev1.NodeSelectorTerm{MatchFields: elsewhere}}}
 }

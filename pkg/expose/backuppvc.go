@@ -20,6 +20,8 @@ type Volume struct {
 	Size resource.Quantity
 	// Topology limits where the volume can be used. Nil means anywhere.
 	Topology *corev1.NodeSelector
+	// AttachedTo are the nodes that have the source volume attached, where the backupPVC cannot be used beside it.
+	AttachedTo []string
 }
 
 // BackupPVC builds the intermediate PVC that is filled from the alias VolumeSnapshot. section is the entry of the

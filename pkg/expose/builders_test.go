@@ -45,7 +45,7 @@ func combinations() []TableEntry {
 var _ = DescribeTable("backupPVC and backup pod for every combination of the backupPVC section", func(c combination) {
 	du := dataUpload()
 	pvc := expose.BackupPVC(du, c.section, volumeOf(c.mode))
-	pod := expose.BackupPod(du, c.section, volumeOf(c.mode), expose.AgentTemplate{})
+	pod := expose.BackupPod(du, config.Upload{BackupPVC: c.section}, volumeOf(c.mode), expose.AgentTemplate{})
 
 	By("the backupPVC")
 	wantClass := "fast"
@@ -109,7 +109,7 @@ var _ = Describe("what does not depend on the configuration", func() {
 	It("runs the mover as Velero's agent does", func() {
 		du := dataUpload()
 		template := expose.AgentTemplate{Image: "velero/velero:v1.18.3", LogArgs: []string{"--log-level=debug"}, ServiceAccountName: "velero"}
-		pod := expose.BackupPod(du, config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem), template)
+		pod := expose.BackupPod(du, config.Upload{}, volumeOf(corev1.PersistentVolumeFilesystem), template)
 		mover := pod.Spec.Containers[0]
 		Expect(mover.Name).To(Equal(uid))
 		Expect(mover.Image).To(Equal("velero/velero:v1.18.3"))
@@ -131,7 +131,7 @@ var _ = Describe("what does not depend on the configuration", func() {
 		attempts.Record(du, attempts.Lost{Node: "n1", Reason: "evicted"})
 		attempts.Record(du, attempts.Lost{Reason: "deleted before it had a node"})
 		attempts.Record(du, attempts.Lost{Node: "n2", Reason: "evicted"})
-		pod := expose.BackupPod(du, config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem), expose.AgentTemplate{})
+		pod := expose.BackupPod(du, config.Upload{}, volumeOf(corev1.PersistentVolumeFilesystem), expose.AgentTemplate{})
 		Expect(pod.Spec.Containers[0].Args).To(ContainElement("--attempt=4"))
 		preferred := pod.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
 		Expect(preferred).To(HaveLen(1))
@@ -148,7 +148,7 @@ var _ = Describe("what does not depend on the configuration", func() {
 		}}
 		volume := volumeOf(corev1.PersistentVolumeFilesystem)
 		volume.Topology = topology
-		pod := expose.BackupPod(dataUpload(), config.BackupPVC{}, volume, expose.AgentTemplate{})
+		pod := expose.BackupPod(dataUpload(), config.Upload{}, volume, expose.AgentTemplate{})
 		terms := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 		Expect(terms).To(HaveLen(2))
 		for i, zone := range []string{"a", "b"} {

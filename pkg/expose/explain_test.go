@@ -18,7 +18,7 @@ func exposed(changes ...func(*expose.Exposed)) expose.Exposed {
 	du, section, volume := dataUpload(), config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem)
 	e := expose.Exposed{
 		PVC:               expose.BackupPVC(du, section, volume),
-		Pod:               expose.BackupPod(du, section, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
+		Pod:               expose.BackupPod(du, config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
 		StorageClassFound: true,
 	}
 	e.PVC.Status.Phase = corev1.ClaimPending

@@ -22,6 +22,7 @@ type AgentTemplate struct {
 	ImagePullSecrets   []corev1.LocalObjectReference
 	DNSPolicy          corev1.DNSPolicy
 	DNSConfig          *corev1.PodDNSConfig
+	HostAliases        []corev1.HostAlias
 	Tolerations        []corev1.Toleration
 	Labels             map[string]string
 	Annotations        map[string]string
@@ -57,11 +58,12 @@ func TemplateOf(daemonSet *appsv1.DaemonSet) (AgentTemplate, error) {
 		ImagePullSecrets:   pod.ImagePullSecrets,
 		DNSPolicy:          pod.DNSPolicy,
 		DNSConfig:          pod.DNSConfig,
+		HostAliases:        pod.HostAliases,
 		Tolerations:        pod.Tolerations,
 		Labels:             pick(daemonSet.Spec.Template.Labels, inheritedLabels),
 		Annotations:        pick(daemonSet.Spec.Template.Annotations, inheritedAnnotations),
 		Image:              container.Image,
-		Env:                container.Env,
+		Env:                ownResources(container.Env),
 		EnvFrom:            container.EnvFrom,
 		Volumes:            volumes,
 		VolumeMounts:       mounts,
@@ -81,6 +83,19 @@ func containerOf(daemonSet *appsv1.DaemonSet) (corev1.Container, error) {
 		return corev1.Container{}, fmt.Errorf("daemonset %s/%s has %d containers and none is named %s",
 			daemonSet.Namespace, daemonSet.Name, len(containers), agentContainer)
 	}
+}
+
+// ownResources lets variables that tell the resources of the agent's container tell those of the backup pod's, whose name is
+// another one.
+func ownResources(env []corev1.EnvVar) []corev1.EnvVar {
+	env = slices.Clone(env)
+	for i := range env {
+		if from := env[i].ValueFrom; from != nil && from.ResourceFieldRef != nil {
+			env[i].ValueFrom = from.DeepCopy()
+			env[i].ValueFrom.ResourceFieldRef.ContainerName = ""
+		}
+	}
+	return env
 }
 
 func pick(from map[string]string, keys []string) map[string]string {

@@ -70,6 +70,7 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: contents", agent, "snapshot.storage.k8s.io", "volumesnapshotcontents", "",
 			"get", "list", "watch", "create", "patch", "delete"),
 		Entry("agent: classes", agent, "storage.k8s.io", "storageclasses", "", "get", "list", "watch"),
+		Entry("agent: attachments", agent, "storage.k8s.io", "volumeattachments", "", "list"),
 		Entry("agent: nodes", agent, "", "nodes", "", "get", "list", "watch"),
 		Entry("agent: its ConfigMap", agent, "", "configmaps", namespace, "get", "list", "watch"),
 		Entry("agent: events to read", agent, "", "events", namespace, "list", "watch"),

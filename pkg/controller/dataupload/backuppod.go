@@ -28,6 +28,9 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, er
 		if err != nil {
 			return outcome{}, err
 		}
+		if volume.AttachedTo, err = r.attachedTo(ctx, s); err != nil {
+			return outcome{}, err
+		}
 		template, err := r.agentTemplate(ctx)
 		if err != nil {
 			return outcome{}, err
@@ -35,7 +38,7 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, er
 		if err := r.checkPodSecurity(ctx, s); err != nil {
 			return outcome{}, err
 		}
-		pod := expose.BackupPod(s.du, s.section, volume, template)
+		pod := expose.BackupPod(s.du, s.config, volume, template)
 		if s.pod, err = ensure(ctx, r, s, "backup pod", pod); err != nil {
 			return outcome{}, err
 		}

@@ -3,6 +3,7 @@ package dataupload
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -93,6 +94,31 @@ func (r *Reconciler) topology(ctx context.Context, s *scope, pvc *corev1.Persist
 		return nil, nil
 	}
 	return pv.Spec.NodeAffinity.Required, nil
+}
+
+// attachedTo lists the nodes that have the source volume attached, if the backupPVC cannot be used there. All attachments are
+// listed for it, because they cannot be selected by volume.
+func (r *Reconciler) attachedTo(ctx context.Context, s *scope) ([]string, error) {
+	if !expose.NeedsOtherNode(s.section.Annotations) {
+		return nil, nil
+	}
+	pvc, err := r.sourcePVC(ctx, s)
+	if err != nil || pvc == nil || pvc.Spec.VolumeName == "" {
+		return nil, err
+	}
+	attachments := &storagev1.VolumeAttachmentList{}
+	if err := r.Live.List(ctx, attachments); err != nil {
+		return nil, fmt.Errorf("listing volumeattachments of source PV %s: %w", pvc.Spec.VolumeName, err)
+	}
+	var nodes []string
+	for i := range attachments.Items {
+		spec := attachments.Items[i].Spec
+		if spec.Source.PersistentVolumeName != nil && *spec.Source.PersistentVolumeName == pvc.Spec.VolumeName {
+			nodes = append(nodes, spec.NodeName)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes, nil
 }
 
 // storageClass reads a storage class; nil if there is none of that name.
