@@ -1,6 +1,8 @@
 package manifests_test
 
 import (
+	"context"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -109,8 +111,32 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("mover: volumes", mover, "", "persistentvolumes", "", "get", "delete"),
 	)
 
+	It("allows to copy Secrets and ConfigMaps only where encrypted volumes are asked for", func() {
+		for _, resource := range []string{"secrets", "configmaps"} {
+			for _, verb := range []string{"create", "patch", "delete"} {
+				Expect(allowed(agent, verb, "", resource, namespace)).To(BeFalse(), resource)
+			}
+			Expect(allowed(agent, "get", "", resource, elsewhere)).To(BeFalse(), resource)
+		}
+		for _, m := range load("encrypted-volumes") {
+			object, err := decode(m)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(c.Create(GinkgoT().Context(), object.(client.Object))).To(Succeed(), m.file)
+			DeferCleanup(func() { Expect(c.Delete(context.Background(), object.(client.Object))).To(Succeed()) })
+		}
+		for _, resource := range []string{"secrets", "configmaps"} {
+			for _, verb := range []string{"create", "patch", "delete"} {
+				Eventually(allowed).WithArguments(agent, verb, "", resource, namespace).Should(BeTrue(), resource)
+				Expect(allowed(agent, verb, "", resource, elsewhere)).To(BeFalse(), resource)
+			}
+			Expect(allowed(agent, "get", "", resource, elsewhere)).To(BeTrue(), resource)
+			Expect(allowed(agent, "list", "", resource, elsewhere)).To(BeFalse(), resource)
+			Expect(allowed(mover, "get", "", resource, elsewhere)).To(BeFalse(), resource)
+		}
+	})
+
 	It("has no wildcards", func() {
-		for _, m := range load("rbac") {
+		for _, m := range append(load("rbac"), load("encrypted-volumes")...) {
 			object, err := decode(m)
 			Expect(err).NotTo(HaveOccurred())
 			var rules []rbacv1.PolicyRule

@@ -24,21 +24,10 @@ const (
 // ensureBackupPod makes the pod that reads the backupPVC.
 func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, error) {
 	if s.pod == nil {
-		volume, err := r.volumeOf(ctx, s)
+		pod, err := r.backupPod(ctx, s)
 		if err != nil {
 			return outcome{}, err
 		}
-		if volume.AttachedTo, err = r.attachedTo(ctx, s); err != nil {
-			return outcome{}, err
-		}
-		template, err := r.agentTemplate(ctx)
-		if err != nil {
-			return outcome{}, err
-		}
-		if err := r.checkPodSecurity(ctx, s); err != nil {
-			return outcome{}, err
-		}
-		pod := expose.BackupPod(s.du, s.config, volume, template)
 		if s.pod, err = ensure(ctx, r, s, "backup pod", pod); err != nil {
 			return outcome{}, err
 		}
@@ -47,6 +36,25 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, er
 		return outcome{}, waiting(beingDeleted, "backup pod %s/%s is being deleted", s.pod.Namespace, s.pod.Name)
 	}
 	return outcome{}, nil
+}
+
+// backupPod gathers what the backup pod is built from.
+func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, error) {
+	volume, err := r.volumeOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if volume.AttachedTo, err = r.attachedTo(ctx, s); err != nil {
+		return nil, err
+	}
+	template, err := r.agentTemplate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkPodSecurity(ctx, s); err != nil {
+		return nil, err
+	}
+	return expose.BackupPod(s.du, s.config, volume, template), nil
 }
 
 // agentTemplate reads what a backup pod takes over from the agent's DaemonSet.

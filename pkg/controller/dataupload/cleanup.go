@@ -22,13 +22,15 @@ const cleaningUp = "CleaningUp"
 const patienceWithCleanUp = time.Minute
 
 // cleanUp removes everything that was made for a DataUpload that has ended, one thing after the other, each checked gone
-// before the next: pod, backupPVC and its PV, alias and source snapshot, in the end the finalizer. The PV goes before the
-// snapshot, because a clone whose snapshot is deleted first makes some storage systems copy all of it.
+// before the next: pod, backupPVC and its PV, alias and source snapshot, the copies of what the driver needed for them, in the
+// end the finalizer. The PV goes before the snapshot, because a clone whose snapshot is deleted first makes some storage
+// systems copy all of it.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (outcome, error) {
 	if !controllerutil.ContainsFinalizer(s.du, v2alpha1.DataUploadFinalizer) {
 		return outcome{}, nil
 	}
-	remaining, err := removeInOrder(ctx, s, r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.checkNothingMissed)
+	remaining, err := removeInOrder(ctx, s,
+		r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.removeCopies, r.checkNothingMissed)
 	if err != nil {
 		return outcome{}, err
 	}

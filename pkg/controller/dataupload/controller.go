@@ -77,6 +77,7 @@ var steps = []step{
 	{"admit", []v2alpha1.DataUploadPhase{isNew}, (*Reconciler).admit},
 	{"repository", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureRepository},
 	{"snapshot", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureSnapshot},
+	{"copies", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureCopies},
 	{"backupPVC", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureBackupPVC},
 	{"nextAttempt", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).awaitNextAttempt},
 	{"backupPod", []v2alpha1.DataUploadPhase{accepted}, (*Reconciler).ensureBackupPod},

@@ -93,7 +93,22 @@ type DataUploadSpec struct {
 
 	// OperationTimeout limits single operations inside the DataUpload, such as waiting for one object to be deleted.
 	OperationTimeout metav1.Duration `json:"operationTimeout"`
+
+	// SourceFSType is the type of file system on the source volume. It is kept for a restore.
+	// +optional
+	SourceFSType string `json:"sourceFSType,omitempty"`
+
+	// ParentSnapshot is the snapshot in the backup repository to compare with: its ID, "none" for a full backup, or "auto",
+	// which is the default, for the latest one of the volume.
+	// +optional
+	ParentSnapshot string `json:"parentSnapshot,omitempty"`
 }
+
+// Values of DataUploadSpec.ParentSnapshot that are not the ID of a snapshot.
+const (
+	ParentSnapshotAuto = "auto"
+	ParentSnapshotNone = "none"
+)
 
 // CSISnapshotSpec describes a CSI snapshot.
 type CSISnapshotSpec struct {

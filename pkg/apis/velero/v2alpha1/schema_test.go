@@ -41,6 +41,8 @@ var veleroFields = map[string]field{
 	"spec.dataMoverConfig":            {kind: "object", nullable: true},
 	"spec.cancel":                     {kind: "boolean"},
 	"spec.operationTimeout":           {kind: "string", required: true},
+	"spec.sourceFSType":               {kind: "string"}, // newer than Velero 1.18
+	"spec.parentSnapshot":             {kind: "string"}, // newer than Velero 1.18
 	"status":                          {kind: "object"},
 	"status.phase": {kind: "string", enum: []string{
 		`"New"`, `"Accepted"`, `"Prepared"`, `"InProgress"`, `"Canceling"`, `"Canceled"`, `"Completed"`, `"Failed"`,
