@@ -47,6 +47,7 @@ func reconcile(ctx context.Context, options Options, configuration *live.Configu
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
 			Config:         configuration.Config,
+			ConfigChanges:  configuration.Changes(),
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
 		},

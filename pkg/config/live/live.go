@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/metrics"
@@ -33,6 +34,16 @@ type Configuration struct {
 	seen *corev1.ConfigMap
 	// missing is set when it was told that the ConfigMap is gone.
 	missing bool
+	changes chan Change
+}
+
+// Change tells that another configuration is in force.
+type Change = event.TypedGenericEvent[*config.Config]
+
+// Changes returns where the leader is told of every configuration that comes into force from now on.
+func (c *Configuration) Changes() <-chan Change {
+	c.changes = make(chan Change, 1)
+	return c.changes
 }
 
 // Config returns the configuration in force. It is nil before Load.
@@ -102,6 +113,10 @@ func (c *Configuration) apply(configMap *corev1.ConfigMap) {
 		return
 	}
 	c.store(cfg, configMap)
+	select {
+	case c.changes <- Change{Object: cfg}:
+	default: // nobody asks, or is about to hear of an earlier one and will see this one
+	}
 	c.logger().WithField("resourceVersion", configMap.ResourceVersion).Info("configuration is in force")
 	c.events.Eventf(configMap, nil, corev1.EventTypeNormal, "ConfigurationInForce", action,
 		"in force for DataUploads that are accepted from now on")

@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
@@ -31,6 +32,8 @@ type Options struct {
 	NodeName string
 	// Config returns what the node-agent ConfigMap says now. It is never nil.
 	Config func() *config.Config
+	// ConfigChanges tells that Config returns another one now. Nil if it never does.
+	ConfigChanges <-chan event.TypedGenericEvent[*config.Config]
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails, at least 1.

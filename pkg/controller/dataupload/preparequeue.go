@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -99,10 +100,29 @@ func (r *Reconciler) nextToPrepare(ctx context.Context, _ client.Object) []recon
 		r.Log.WithError(err).Warn("cannot find out who is prepared next; all are looked at again within " + resync.String())
 		return nil
 	}
-	room := len(unstarted)
-	if limit := r.Config().LoadConcurrency.PrepareQueueLength; limit > 0 {
-		room = limit
+	return requestsFor(thatFitIn(unstarted, r.Config().LoadConcurrency.PrepareQueueLength))
+}
+
+// heldBack leads from a change of the configuration to those that may go on now: New ones if more may be prepared, and prepared
+// ones if more may move data.
+func (r *Reconciler) heldBack(ctx context.Context, changed *config.Config) []reconcile.Request {
+	unstarted, err := r.unstarted(ctx)
+	if err != nil {
+		r.Log.WithError(err).Warn("cannot find out who waits; all are looked at again within " + resync.String())
+		return nil
 	}
+	held := thatFitIn(unstarted, changed.LoadConcurrency.PrepareQueueLength)
+	for i := range unstarted {
+		if isPrepared(&unstarted[i]) {
+			held = append(held, &unstarted[i])
+		}
+	}
+	return requestsFor(held)
+}
+
+// thatFitIn chooses those that wait and for which there is room, the oldest first. A limit of 0 is none.
+func thatFitIn(unstarted []v2alpha1.DataUpload, limit int) []*v2alpha1.DataUpload {
+	room := limit
 	var waiting []*v2alpha1.DataUpload
 	for i := range unstarted {
 		if isPreparing(&unstarted[i]) {
@@ -111,9 +131,16 @@ func (r *Reconciler) nextToPrepare(ctx context.Context, _ client.Object) []recon
 			waiting = append(waiting, &unstarted[i])
 		}
 	}
+	if limit == 0 {
+		return waiting
+	}
 	slices.SortFunc(waiting, compareAge)
-	var requests []reconcile.Request
-	for _, du := range waiting[:min(len(waiting), max(room, 0))] {
+	return waiting[:min(len(waiting), max(room, 0))]
+}
+
+func requestsFor(dataUploads []*v2alpha1.DataUpload) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(dataUploads))
+	for _, du := range dataUploads {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(du)})
 	}
 	return requests

@@ -119,6 +119,24 @@ var _ = Describe("a claim", func() {
 	})
 })
 
+var _ = DescribeTable("those that fit in", func(limit int, want ...string) {
+	unstarted := []v2alpha1.DataUpload{
+		queued("young", 1, ""), queued("old", 9, ""), queued("a", 2, accepted), queued("b", 3, prepared), queued("middle", 5, isNew),
+	}
+	var names []string
+	for _, du := range thatFitIn(unstarted, limit) {
+		names = append(names, du.Name)
+	}
+	Expect(names).To(ConsistOf(want))
+},
+	Entry("are none while too many are being prepared", 1),
+	Entry("are none while as many as allowed are", 2),
+	Entry("are the oldest", 3, "old"),
+	Entry("are the oldest ones", 4, "old", "middle"),
+	Entry("may be fewer than there is room for", 9, "old", "middle", "young"),
+	Entry("are all without a limit", 0, "old", "middle", "young"),
+)
+
 var _ = DescribeTable("a place in the queue is described", func(place int, words string) {
 	Expect(describePlace(place)).To(Equal(words))
 },

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -43,7 +44,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	}
 	byName := handler.EnqueueRequestsFromMapFunc(r.sameName)
 	byAnnotation := handler.EnqueueRequestsFromMapFunc(annotatedOwner)
-	err := ctrl.NewControllerManagedBy(mgr).
+	controlled := ctrl.NewControllerManagedBy(mgr).
 		Named("dataupload").
 		For(&v2alpha1.DataUpload{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: matters})).
 		Watches(&v2alpha1.DataUpload{}, handler.EnqueueRequestsFromMapFunc(r.waitingForSlot),
@@ -67,9 +68,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		Watches(&velerov1.BackupRepository{}, handler.EnqueueRequestsFromMapFunc(r.allAccepted)).
 		Watches(&velerov1.BackupStorageLocation{}, handler.EnqueueRequestsFromMapFunc(r.allAccepted)).
 		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.allAccepted)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		Complete(r)
-	if err != nil {
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	if r.ConfigChanges != nil {
+		controlled.WatchesRawSource(source.Channel(r.ConfigChanges, handler.TypedEnqueueRequestsFromMapFunc(r.heldBack)))
+	}
+	if err := controlled.Complete(r); err != nil {
 		return fmt.Errorf("setting up the dataupload controller: %w", err)
 	}
 	return nil
