@@ -3,15 +3,27 @@ package repository_test
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/kopia/kopia/repo/blob"
+	"github.com/minio/minio-go/v7"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"google.golang.org/api/googleapi"
 
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -73,17 +85,53 @@ var _ = Describe("A repository that cannot be used", func() {
 		}, "config.fspath must be a directory"),
 	)
 
-	DescribeTable("says what the store answers", func(ctx context.Context, status int, code, text string) {
+	DescribeTable("says what the store answers", func(ctx context.Context, status int, code, text string, retryable bool) {
 		store := newS3Store()
 		store.intercept(func(w http.ResponseWriter, _ *http.Request) bool {
 			return answerS3(w, status, code, "Sorry.")
 		})
 		_, err := repository.Open(ctx, store.access(namespace))
 		Expect(err).To(And(MatchError(ContainSubstring(text)), MatchError(ContainSubstring("Sorry.")), beSafe()))
+		Expect(repository.Retryable(err)).To(Equal(retryable))
 	},
-		Entry(nil, http.StatusForbidden, "InvalidAccessKeyId", "the store refuses the credentials"),
-		Entry(nil, http.StatusForbidden, "SignatureDoesNotMatch", "the store refuses the credentials"),
-		Entry(nil, http.StatusForbidden, "AccessDenied", "the store refuses access"),
+		Entry(nil, http.StatusForbidden, "InvalidAccessKeyId", "the store refuses the credentials", false),
+		Entry(nil, http.StatusForbidden, "SignatureDoesNotMatch", "the store refuses the credentials", false),
+		Entry(nil, http.StatusForbidden, "AccessDenied", "the store refuses access", false),
+		Entry(nil, http.StatusInternalServerError, "InternalError", "the store fails", true),
+		Entry(nil, http.StatusServiceUnavailable, "SlowDown", "the store asks to slow down", true),
+	)
+
+	DescribeTable("tells whether another attempt may come further", func(err error, want bool) {
+		Expect(repository.Retryable(fmt.Errorf("upload volume: %w", err))).To(Equal(want))
+	},
+		Entry("a connection that breaks", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, true),
+		Entry("an answer that breaks off", io.ErrUnexpectedEOF, true),
+		Entry("a request that fails", &url.Error{Op: "Put", URL: "https://store", Err: io.EOF}, true),
+		Entry("a name that is not found", &net.DNSError{Err: "no such host", Name: "store"}, true),
+		Entry("a file server that is gone", &fs.PathError{Op: "write", Path: "p", Err: syscall.ESTALE}, true),
+		Entry("no answer in time", context.DeadlineExceeded, true),
+		Entry("S3: too many requests", minio.ErrorResponse{StatusCode: http.StatusTooManyRequests}, true),
+		Entry("S3: a slow request", minio.ErrorResponse{StatusCode: http.StatusBadRequest, Code: "RequestTimeout"}, true),
+		Entry("S3: bad gateway", minio.ErrorResponse{StatusCode: http.StatusBadGateway}, true),
+		Entry("S3: no such bucket", minio.ErrorResponse{StatusCode: http.StatusNotFound, Code: "NoSuchBucket"}, false),
+		Entry("S3: full", minio.ErrorResponse{StatusCode: http.StatusInsufficientStorage, Code: "XMinioStorageFull"}, false),
+		Entry("Azure: busy", &azcore.ResponseError{StatusCode: http.StatusServiceUnavailable, ErrorCode: "ServerBusy"}, true),
+		Entry("Azure: no such container", &azcore.ResponseError{StatusCode: http.StatusNotFound, ErrorCode: "ContainerNotFound"}, false),
+		Entry("Google: too many requests", &googleapi.Error{Code: http.StatusTooManyRequests}, true),
+		Entry("Google: unauthorized", &googleapi.Error{Code: http.StatusUnauthorized}, false),
+		Entry("a certificate that is not trusted", &url.Error{
+			Op: "Get", URL: "https://store", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		}, false),
+		Entry("expired credentials", blob.ErrInvalidCredentials, false),
+		Entry("a full disk", &fs.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC}, false),
+		Entry("a read-only disk", &fs.PathError{Op: "write", Path: "p", Err: syscall.EROFS}, false),
+		Entry("a broken disk", &fs.PathError{Op: "read", Path: "p", Err: syscall.EIO}, false),
+		Entry("an entry that cannot be read, whatever the reason", fmt.Errorf("%w: %w", &repository.EntryError{}, syscall.ETIMEDOUT), false),
+		Entry("wrong password", repository.ErrWrongPassword, false),
+		Entry("no repository", fmt.Errorf("%w: %w", repository.ErrNotInitialized, context.DeadlineExceeded), false),
+		Entry("a read-only location", repository.ErrLocationReadOnly, false),
+		Entry("a canceled upload", repository.ErrCanceled, false),
+		Entry("anything else", errors.New("nobody knows"), false),
 	)
 
 	It("does not wait for a store that is not there", func(ctx context.Context) {
@@ -94,6 +142,7 @@ var _ = Describe("A repository that cannot be used", func() {
 		_, err := repository.Open(ctx, access)
 		Expect(err).To(And(MatchError(ContainSubstring("the store cannot be reached")), beSafe()))
 		Expect(err).To(MatchError(ContainSubstring("connection refused")))
+		Expect(repository.Retryable(err)).To(BeTrue())
 		Expect(time.Since(started)).To(BeNumerically("<", time.Minute))
 	})
 
@@ -129,12 +178,15 @@ var _ = Describe("A repository that cannot be used", func() {
 			}
 			results <- cmp.Or(listErr, err)
 		}
-		// Kopia tries for some seconds: both at once.
+		// Kopia tries for some seconds: all at once.
 		go upload(http.StatusInsufficientStorage, "XMinioStorageFull")
 		go upload(http.StatusForbidden, "AccessDenied")
-		Expect([]error{<-results, <-results}).To(ConsistOf(
-			And(beSafe(), MatchError(ContainSubstring("write to the repository: the store is full"))),
-			And(beSafe(), MatchError(ContainSubstring("write to the repository: the store refuses access"))),
+		go upload(http.StatusServiceUnavailable, "SlowDown")
+		retryable := WithTransform(repository.Retryable, BeTrue())
+		Expect([]error{<-results, <-results, <-results}).To(ConsistOf(
+			And(beSafe(), retryable, MatchError(ContainSubstring("write to the repository: the store asks to slow down"))),
+			And(beSafe(), Not(retryable), MatchError(ContainSubstring("write to the repository: the store is full"))),
+			And(beSafe(), Not(retryable), MatchError(ContainSubstring("write to the repository: the store refuses access"))),
 		))
 	})
 })

@@ -76,6 +76,7 @@ var _ = Describe("The command line", func() {
 		Entry("a bad volume mode", `--volume-mode is "Tape", it must be Filesystem or Block`, backupArgs("--volume-mode=Tape")),
 		Entry("an empty volume path", `--volume-path is empty`, backupArgs("--volume-path=")),
 		Entry("an empty DataUpload", `--data-upload is empty`, backupArgs("--data-upload=")),
+		Entry("an attempt of zero", `--attempt is 0, it must be 1 or more`, backupArgs("--attempt=0")),
 		Entry("a timeout of zero", `--resource-timeout is 0s, it must be more than 0`, backupArgs("--resource-timeout=0")),
 		Entry("a timeout without a unit", `invalid argument "10" for "--resource-timeout" flag`, backupArgs("--resource-timeout=10")),
 		Entry("no API server", `find out how to reach the API server: `, backupArgs("--kubeconfig=/nonexistent")),
