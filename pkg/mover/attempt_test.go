@@ -66,15 +66,20 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
 	}
 
+	reconnect := func() {
+		GinkgoHelper()
+		for len(failures) > 0 {
+			Expect(failures).To(Receive())
+		}
+	}
+
 	It("saves no snapshot while another attempt may run", func(ctx context.Context) {
 		uploadDeaf(ctx)
 		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
 		Consistently(b.done).WithTimeout(quiet).ShouldNot(Receive())
 
 		By("being connected again")
-		for len(failures) > 0 {
-			<-failures
-		}
+		reconnect()
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
 		expectStopped(b, message, err, stopByLoss)
@@ -83,9 +88,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 
 	It("saves the snapshot when it is connected again and the attempt is its own", func(ctx context.Context) {
 		uploadDeaf(ctx)
-		for len(failures) > 0 {
-			<-failures
-		}
+		reconnect()
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"sync"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/mover/result"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Run moves the data of one DataUpload and writes the termination message. It waits for the DataUpload to be InProgress,

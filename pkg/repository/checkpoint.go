@@ -75,7 +75,7 @@ func (w *checkpointWriter) PutManifest(ctx context.Context, labels map[string]st
 	}
 	id, err := w.RepositoryWriter.PutManifest(ctx, labels, payload)
 	if err == nil && w.last != "" {
-		err = w.RepositoryWriter.DeleteManifest(ctx, w.last)
+		err = w.DeleteManifest(ctx, w.last)
 	}
 	w.last = id
 	return id, w.remember(err)
