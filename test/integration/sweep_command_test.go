@@ -36,6 +36,9 @@ import (
 // sweepNamespace is apart from the other tests', whose leftovers nobody helps to remove.
 const sweepNamespace = "sweeps"
 
+// slow is how long the program may take on a busy machine.
+const slow = time.Minute
+
 var _ = Describe("node-agent sweep", Ordered, func() {
 	var program, config string
 
@@ -59,7 +62,7 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 
 	It("says that there is nothing", func() {
 		session := sweep()
-		Eventually(session).Should(gexec.Exit(0))
+		Eventually(session).WithTimeout(slow).Should(gexec.Exit(0))
 		Expect(string(session.Out.Contents())).To(Equal("nothing to remove\n"))
 	})
 
@@ -75,12 +78,12 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 		versions := append(w.versions(ctx), others.versions(ctx)...)
 
 		session := sweep()
-		Eventually(session).Should(gexec.Exit(0))
+		Eventually(session).WithTimeout(slow).Should(gexec.Exit(0))
 		Expect(string(session.Out.Contents())).To(MatchRegexp(
 			`^nothing to remove\nsweeps/nightly-7: 5 objects are let alone for another [\dms]+: the DataUpload is gone\n$`))
 
 		session = sweep("--dry-run", "--grace=0s")
-		Eventually(session).Should(gexec.Exit(0))
+		Eventually(session).WithTimeout(slow).Should(gexec.Exit(0))
 		Expect(string(session.Out.Contents())).To(MatchRegexp(`^KIND +NAME +AGE +DATAUPLOAD +WHY
 Pod +sweeps/nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
 PersistentVolumeClaim +sweeps/nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
@@ -90,13 +93,13 @@ VolumeSnapshotContent +nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
 $`))
 		Expect(append(w.versions(ctx), others.versions(ctx)...)).To(Equal(versions))
 
-		session = sweep("--grace=0s", "--timeout=2s")
-		Eventually(session).Should(gexec.Exit(1))
+		session = sweep("--grace=0s", "--timeout=5s")
+		Eventually(session).WithTimeout(slow).Should(gexec.Exit(1))
 		Expect(string(session.Err.Contents())).To(ContainSubstring(
-			"node-agent: not everything could be removed within 2s, still there: PersistentVolumeClaim sweeps/nightly-7, PersistentVolume pv-nightly-7"))
+			"node-agent: not everything could be removed within 5s, still there: PersistentVolumeClaim sweeps/nightly-7, PersistentVolume pv-nightly-7"))
 
 		session = sweep("--grace=0s", "--timeout=1m")
-		Eventually(func() int { w.collect(ctx); return session.ExitCode() }).WithTimeout(30 * time.Second).Should(BeZero())
+		Eventually(func() int { w.collect(ctx); return session.ExitCode() }).WithTimeout(slow).Should(BeZero())
 		Expect(session.Out).To(gbytes.Say("removed PersistentVolumeClaim sweeps/nightly-7\n"))
 		Expect(session.Out).To(gbytes.Say("4 objects removed, nothing is left over\n"))
 		Expect(storage.deleted[handleOf("nightly-7")]).To(Equal(1))
@@ -105,7 +108,7 @@ $`))
 
 		Expect(live.Delete(ctx, running)).To(Succeed())
 		session = sweep("--grace=0s")
-		Eventually(func() int { others.collect(ctx); return session.ExitCode() }).WithTimeout(30 * time.Second).Should(BeZero())
+		Eventually(func() int { others.collect(ctx); return session.ExitCode() }).WithTimeout(slow).Should(BeZero())
 		Expect(others.versions(ctx)).To(Equal([]string{"", "", "", "", ""}))
 	})
 })

@@ -18,7 +18,7 @@ import (
 const (
 	defaultSweepTimeout = 5 * time.Minute
 	// sweepInterval is how soon to look again whether an object is gone.
-	sweepInterval = 2 * time.Second
+	sweepInterval = time.Second
 )
 
 // sweepOptions are the flags of `sweep`.
