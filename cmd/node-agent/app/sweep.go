@@ -19,6 +19,8 @@ const (
 	defaultSweepTimeout = 5 * time.Minute
 	// sweepInterval is how soon to look again whether an object is gone.
 	sweepInterval = time.Second
+	// requestTimeout bounds a single request, so that a dead API server cannot hold the command up for ever.
+	requestTimeout = 30 * time.Second
 )
 
 // sweepOptions are the flags of `sweep`.
@@ -62,6 +64,7 @@ func runSweep(cmd *cobra.Command, g *globalOptions, o *sweepOptions) error {
 	if err != nil {
 		return err
 	}
+	config.Timeout = requestTimeout
 	sweeper, err := agent.NewSweeper(config, g.namespace, o.grace, g.log)
 	if err != nil {
 		return err
@@ -74,24 +77,22 @@ func runSweep(cmd *cobra.Command, g *globalOptions, o *sweepOptions) error {
 	if err := printLeftovers(out, report, time.Now()); err != nil || o.dryRun || len(report.Left) == 0 {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
-	defer cancel()
-	return sweepAll(ctx, sweeper, out, o.timeout)
+	return sweepAll(cmd.Context(), sweeper, out, o.timeout)
 }
 
 // sweepAll makes rounds until nothing is left, or time is up.
 func sweepAll(ctx context.Context, sweeper *sweep.Sweeper, out io.Writer, timeout time.Duration) error {
-	ticker := time.NewTicker(sweepInterval)
-	defer ticker.Stop()
+	again, timeUp := time.NewTicker(sweepInterval), time.NewTimer(timeout)
+	defer again.Stop()
+	defer timeUp.Stop()
 	var left []*sweep.Orphans
 	var failures []error
 	removed := 0
 	for {
 		report, err := sweeper.Round(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			left, failures = report.Left, report.Failed
-		case ctx.Err() == nil:
+		} else {
 			failures = []error{err}
 		}
 		for _, object := range report.Removed {
@@ -106,18 +107,16 @@ func sweepAll(ctx context.Context, sweeper *sweep.Sweeper, out io.Writer, timeou
 		}
 		select {
 		case <-ctx.Done():
-			return stillLeft(ctx, left, failures, timeout)
-		case <-ticker.C:
+			return stillLeft("interrupted", left, nil)
+		case <-timeUp.C:
+			return stillLeft(fmt.Sprintf("not everything could be removed within %s", timeout), left, failures)
+		case <-again.C:
 		}
 	}
 }
 
-// stillLeft says what could not be removed, and why if that is known.
-func stillLeft(ctx context.Context, left []*sweep.Orphans, failures []error, timeout time.Duration) error {
-	text := "interrupted"
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		text = fmt.Sprintf("not everything could be removed within %s", timeout)
-	}
+// stillLeft says what was not removed, and why if that is known.
+func stillLeft(text string, left []*sweep.Orphans, failures []error) error {
 	separator := ", still there: "
 	for _, orphans := range left {
 		for _, object := range orphans.Objects {

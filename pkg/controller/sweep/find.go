@@ -122,17 +122,18 @@ func (s *Sweeper) list(ctx context.Context, reader client.Reader, selector clien
 	pods, pvcs, volumes := &corev1.PodList{}, &corev1.PersistentVolumeClaimList{}, &corev1.PersistentVolumeList{}
 	aliases, contents := &snapshotv1.VolumeSnapshotList{}, &snapshotv1.VolumeSnapshotContentList{}
 	for _, kind := range []struct {
-		list  client.ObjectList
-		where []client.ListOption
+		name      string
+		list      client.ObjectList
+		namespace string
 	}{
-		{pods, []client.ListOption{client.InNamespace(s.Namespace)}},
-		{pvcs, []client.ListOption{client.InNamespace(s.Namespace)}},
-		{volumes, nil},
-		{aliases, []client.ListOption{client.InNamespace(s.Namespace)}},
-		{contents, nil},
+		{"pods", pods, s.Namespace},
+		{"persistentvolumeclaims", pvcs, s.Namespace},
+		{"persistentvolumes", volumes, ""},
+		{"volumesnapshots", aliases, s.Namespace},
+		{"volumesnapshotcontents", contents, ""},
 	} {
-		if err := reader.List(ctx, kind.list, append(kind.where, selector)...); err != nil {
-			return nil, fmt.Errorf("listing %T: %w", kind.list, err)
+		if err := reader.List(ctx, kind.list, client.InNamespace(kind.namespace), selector); err != nil {
+			return nil, fmt.Errorf("listing %s made for DataUploads: %w", kind.name, err)
 		}
 	}
 	return slices.Concat(
