@@ -29,7 +29,7 @@ func (d Decoder) Decode(source string, text []byte) (*Config, error) {
 
 // Check reads a configuration as Decode does and keeps what is known about it.
 func (d Decoder) Check(source string, text []byte) *Document {
-	document := &Document{Source: source}
+	document := &Document{Source: source, IsJSON: json.Valid(text)}
 	tree, problems := parse(text)
 	if len(problems) > 0 {
 		document.Problems = problems

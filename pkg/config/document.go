@@ -6,6 +6,8 @@ type Document struct {
 	Source string
 	// Key is that of the ConfigMap in which the text was found. Empty: it was not in a ConfigMap.
 	Key string
+	// IsJSON tells whether the text is JSON, which alone Velero reads.
+	IsJSON bool
 	// Config is nil if there are problems.
 	Config *Config
 	// Problems make the configuration unusable; Warnings do not. Both are in the order in which they were found.

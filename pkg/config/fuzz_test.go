@@ -68,6 +68,11 @@ func checkDecoded(t *testing.T, cfg *config.Config, text []byte) {
 	if _, err := json.Marshal(cfg); err != nil {
 		t.Fatal(err)
 	}
+	if json.Valid(text) {
+		if err := json.Unmarshal(text, &veleroConfigs{}); err != nil {
+			t.Fatalf("Velero would refuse it: %v", err)
+		}
+	}
 }
 
 // checkTolerant holds the tolerant decoder against the strict one: what that accepts, it accepts too.

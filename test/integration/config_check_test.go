@@ -84,7 +84,7 @@ var _ = Describe("config with a cluster", Ordered, func() {
 		} {
 			Expect(stdout).To(MatchRegexp(row))
 		}
-		Expect(stdout).To(HaveSuffix("configmap agents/checked, key c.yaml: not valid, 3 errors, 3 warnings, 2 notes\n"))
+		Expect(stdout).To(ContainSubstring("configmap agents/checked, key c.yaml: not valid, 3 errors, "))
 	})
 
 	It("looks at the text alone without --cluster", func() {

@@ -64,7 +64,7 @@ standard input, key config.yaml: not valid, 2 errors, 1 warning
 		Expect(stderr).To(BeEmpty())
 		Expect(code).To(BeZero())
 		Expect(stdout).To(ContainSubstring("warning  9     9       backupPVC.gold.redOnly          unknown key, ignored: expected"))
-		Expect(stdout).To(HaveSuffix("standard input, key config.yaml: valid, 3 warnings\n"))
+		Expect(stdout).To(HaveSuffix("standard input, key config.yaml: valid, 3 warnings, 1 note\n"))
 	})
 
 	It("writes JSON for programs", func() {

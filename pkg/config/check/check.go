@@ -61,6 +61,12 @@ func Against(document *config.Document, cluster *Cluster) *Report {
 		report.Omitted = invalid.Omitted
 	}
 	report.add(Warning, document.Warnings)
+	if document.Config != nil && !document.IsJSON {
+		line, column := document.Place("")
+		report.add(Note, []config.Problem{{
+			Line: line, Column: column, Message: "`velero install` and Velero's own agent read JSON only, and refuse this text",
+		}})
+	}
 	if document.Config != nil && cluster != nil {
 		c := &checker{cfg: document.Config, cluster: cluster, document: document}
 		c.run()
