@@ -11,6 +11,7 @@ import (
 	"github.com/onsi/gomega/gexec"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -98,6 +99,16 @@ var _ = Describe("a running agent whose ConfigMap changes", Ordered, func() {
 			"configmap agents/live-config, key c.yaml:1:1: prepareQueueLength: misplaced key, ignored; move it to loadConcurrency.prepareQueueLength"))
 		Expect(string(session.Out.Contents())).To(ContainSubstring("misplaced key, ignored"))
 	})
+
+	It("lets those go on at once that a limit held back", func(ctx context.Context) {
+		change(ctx, "loadConcurrency: {prepareQueueLength: 1}\n")
+		inForce(ctx)
+		Eventually(statusNow(ctx, newUploadOfAgents(ctx))).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
+		waiting := newUploadOfAgents(ctx)
+		Eventually(statusNow(ctx, waiting)).Should(And(HaveField("Phase", BeEmpty()), HaveField("Message", HavePrefix("waiting to be prepared: place 1"))))
+		change(ctx, "loadConcurrency: {prepareQueueLength: 2}\n")
+		Eventually(statusNow(ctx, waiting)).WithTimeout(liveWithin).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
+	})
 })
 
 // eventsAbout returns the Events about a ConfigMap.
@@ -136,8 +147,8 @@ func versionsInForce(ctx context.Context, name string) []string {
 
 var uploadsOfAgents int
 
-// acceptedWith lets the running agent accept a DataUpload, and returns the configuration that it got.
-func acceptedWith(ctx context.Context) string {
+// newUploadOfAgents makes a DataUpload for the running agent. Its snapshot does not exist, so it gets no further than Accepted.
+func newUploadOfAgents(ctx context.Context) *v2alpha1.DataUpload {
 	GinkgoHelper()
 	uploadsOfAgents++
 	du := &v2alpha1.DataUpload{
@@ -149,12 +160,25 @@ func acceptedWith(ctx context.Context) string {
 		},
 	}
 	Expect(live.Create(ctx, du)).To(Succeed())
-	key := client.ObjectKeyFromObject(du)
-	Eventually(func() v2alpha1.DataUploadPhase {
-		Expect(live.Get(ctx, key, du)).To(Succeed())
-		return du.Status.Phase
-	}).Should(Equal(v2alpha1.DataUploadPhaseAccepted))
-	Expect(live.Delete(ctx, du)).To(Succeed())
-	Eventually(func() error { return client.IgnoreNotFound(live.Get(ctx, key, &v2alpha1.DataUpload{})) }).Should(Succeed())
+	DeferCleanup(func(ctx context.Context) {
+		Expect(client.IgnoreNotFound(live.Delete(ctx, du))).To(Succeed())
+		Eventually(func() error { return live.Get(ctx, client.ObjectKeyFromObject(du), du) }).Should(Satisfy(apierrors.IsNotFound))
+	})
+	return du
+}
+
+// statusNow reads the status of a DataUpload whenever it is asked.
+func statusNow(ctx context.Context, du *v2alpha1.DataUpload) func() v2alpha1.DataUploadStatus {
+	return func() v2alpha1.DataUploadStatus {
+		Expect(live.Get(ctx, client.ObjectKeyFromObject(du), du)).To(Succeed())
+		return du.Status
+	}
+}
+
+// acceptedWith lets the running agent accept a DataUpload, and returns the configuration that it got.
+func acceptedWith(ctx context.Context) string {
+	GinkgoHelper()
+	du := newUploadOfAgents(ctx)
+	Eventually(statusNow(ctx, du)).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
 	return du.Annotations[configAnnotation]
 }
