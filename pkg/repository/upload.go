@@ -39,6 +39,12 @@ type UploadRequest struct {
 	// AsyncOperationID is the value of the DataUpload's label velero.io/async-operation-id, empty if it has none.
 	AsyncOperationID string
 
+	// ParentSnapshot is the ID of the snapshot of the volume to compare it with, instead of the latest one.
+	ParentSnapshot string
+
+	// Full compares the volume with no snapshot: all of it is read again, but for what earlier attempts have read.
+	Full bool
+
 	// ParallelFiles is the number of files read at the same time. Zero means as many as the process may use CPUs, up
 	// to 16.
 	ParallelFiles int
@@ -215,7 +221,7 @@ func (t *uploadTask) upload(
 	if err != nil {
 		return nil, "", err
 	}
-	previous, err := previousManifests(working, writer, t.source)
+	previous, err := t.previousManifests(working, writer)
 	if err != nil {
 		return nil, "", err
 	}
