@@ -14,6 +14,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/demo/tree"
+	"github.com/node-agent/node-agent/test/testbed"
 )
 
 const (
@@ -21,6 +22,9 @@ const (
 	uploadLimit = 90 * time.Second
 
 	prepareTimeout = 12 * time.Second
+	// shownDifferences are enough to see what is wrong.
+	shownDifferences = 30
+
 	// tolerance allows for a busy machine.
 	tolerance = 2 * time.Second
 )
@@ -78,7 +82,7 @@ func (d *demo) checkRestore(ctx context.Context, source workload, snapshotID str
 	d.out.begin("restoring from the repository")
 	log := logrus.New()
 	log.SetOutput(d.log)
-	access, err := location.Resolve(ctx, d.client, veleroNamespace, locationName, workloadNamespace, d.scratchDir(), log)
+	access, err := location.Resolve(ctx, d.client, testbed.VeleroNamespace, testbed.LocationName, workloadNamespace, d.scratchDir(), log)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (d *demo) checkRestore(ctx context.Context, source workload, snapshotID str
 	d.out.line("%d files, %d directories, %d links, %s: %d differences",
 		counts.Files, counts.Directories, counts.Links, mib(counts.Bytes), len(differences))
 	if len(differences) > 0 {
-		d.out.lines(differences[:min(len(differences), tailLines)])
+		d.out.lines(differences[:min(len(differences), shownDifferences)])
 		return errors.New("what was restored is not what was backed up")
 	}
 	return tree.Unlock(d.restoredDir())

@@ -15,6 +15,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/controlplane"
 	"github.com/node-agent/node-agent/test/localnode"
+	"github.com/node-agent/node-agent/test/testbed"
 )
 
 const nodeName = "demo-node"
@@ -31,8 +32,8 @@ type demo struct {
 	plane     *controlplane.ControlPlane
 	client    client.WithWatch
 	node      *localnode.Node
-	manifests *manifests
-	agent     *agent
+	manifests *testbed.Manifests
+	agent     *testbed.Agent
 }
 
 func newDemo(program string, out io.Writer) (*demo, error) {
@@ -107,7 +108,7 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 	if d.client, err = client.NewWithWatch(d.plane.Config, client.Options{Scheme: scheme}); err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	if d.manifests, err = loadManifests(scheme); err != nil {
+	if d.manifests, err = testbed.LoadManifests(scheme); err != nil {
 		return err
 	}
 	d.out.begin("local node, storage classes, Velero's objects")
@@ -122,7 +123,7 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 		Config: d.plane.Config,
 		Root:   d.nodeDir(),
 		Name:   nodeName,
-		Images: []string{d.manifests.container.Image},
+		Images: []string{d.manifests.Container.Image},
 		Programs: map[string]string{
 			"/velero": d.program, "/node-agent": d.program,
 		},
@@ -142,8 +143,8 @@ func (d *demo) diagnose(ctx context.Context) {
 		d.showWarnings(ctx)
 	}
 	if d.agent != nil {
-		d.out.title("End of " + d.agent.log)
-		d.out.lines(tail(d.agent.log))
+		d.out.title("End of " + d.agent.Log)
+		d.out.lines(d.agent.Tail())
 	}
 	d.out.title("All logs are in " + d.logsDir())
 }
@@ -152,7 +153,7 @@ func (d *demo) diagnose(ctx context.Context) {
 func (d *demo) close() error {
 	var errs []error
 	if d.agent != nil {
-		errs = append(errs, d.agent.stop())
+		errs = append(errs, d.agent.Stop())
 	}
 	if d.node != nil {
 		errs = append(errs, d.node.Stop(), d.keepLogs())

@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/test/testbed"
 )
 
 // checkCleanedUp waits until the DataUpload is let go and nothing intermediate is left, and shows the count.
@@ -26,7 +22,7 @@ func (d *demo) checkCleanedUp(ctx context.Context, du *v2alpha1.DataUpload, sour
 		if err := d.client.Get(ctx, client.ObjectKeyFromObject(du), du); err != nil {
 			return false, err
 		}
-		found, err := d.leftovers(ctx, source)
+		found, err := testbed.Leftovers(ctx, d.client, d.node.Storage, source.claim)
 		left = found
 		held := controllerutil.ContainsFinalizer(du, v2alpha1.DataUploadFinalizer)
 		return len(left) == 0 && !held, err
@@ -50,44 +46,4 @@ func times(n int) string {
 		return "once"
 	}
 	return fmt.Sprintf("%d times", n)
-}
-
-// leftovers names all that is in the cluster and on the storage besides the workload's own volume.
-func (d *demo) leftovers(ctx context.Context, source workload) ([]string, error) {
-	own := []string{"PersistentVolumeClaim " + source.claim.Name, "PersistentVolume " + source.claim.Spec.VolumeName}
-	var left []string
-	for kind, list := range map[string]client.ObjectList{
-		"Pod": &corev1.PodList{}, "PersistentVolumeClaim": &corev1.PersistentVolumeClaimList{},
-		"PersistentVolume": &corev1.PersistentVolumeList{}, "VolumeSnapshot": &snapshotv1.VolumeSnapshotList{},
-		"VolumeSnapshotContent": &snapshotv1.VolumeSnapshotContentList{},
-	} {
-		if err := d.client.List(ctx, list); err != nil {
-			return nil, err
-		}
-		err := meta.EachListItem(list, func(object runtime.Object) error {
-			accessor, err := meta.Accessor(object)
-			if err == nil && !slices.Contains(own, kind+" "+accessor.GetName()) {
-				left = append(left, kind+" "+accessor.GetName())
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	volumes, err := d.node.Storage.Volumes()
-	if err != nil {
-		return nil, err
-	}
-	for _, volume := range volumes {
-		if volume != source.claim.Spec.VolumeName {
-			left = append(left, "directory of volume "+volume)
-		}
-	}
-	snapshots, err := d.node.Storage.Snapshots()
-	for _, handle := range snapshots {
-		left = append(left, "storage snapshot "+handle)
-	}
-	slices.Sort(left)
-	return left, err
 }

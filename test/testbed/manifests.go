@@ -1,4 +1,4 @@
-package main
+package testbed
 
 import (
 	"bufio"
@@ -18,20 +18,23 @@ import (
 	"github.com/node-agent/node-agent/test/controlplane"
 )
 
-// manifests are the project's own, from config/rbac and config/agent: the demo's agent has exactly the rights that a real
+// Manifests are the project's own, from config/rbac and config/agent: an agent has exactly the rights here that a real
 // one has, and its backup pods take over what real ones do.
-type manifests struct {
-	objects   []client.Object
-	daemonSet *appsv1.DaemonSet
-	container *corev1.Container
+type Manifests struct {
+	// Objects are all of them.
+	Objects []client.Object
+	// DaemonSet is the agent's, and Container its only one.
+	DaemonSet *appsv1.DaemonSet
+	Container *corev1.Container
 }
 
-func loadManifests(scheme *runtime.Scheme) (*manifests, error) {
+// LoadManifests reads them. It has to be called with the working directory inside the module.
+func LoadManifests(scheme *runtime.Scheme) (*Manifests, error) {
 	module, err := controlplane.ModuleDir()
 	if err != nil {
 		return nil, err
 	}
-	loaded := &manifests{}
+	loaded := &Manifests{}
 	for _, dir := range []string{"rbac", "agent"} {
 		files, err := filepath.Glob(filepath.Join(module, "config", dir, "*.yaml"))
 		if err != nil {
@@ -46,15 +49,15 @@ func loadManifests(scheme *runtime.Scheme) (*manifests, error) {
 			}
 		}
 	}
-	if loaded.daemonSet == nil {
+	if loaded.DaemonSet == nil {
 		return nil, errors.New("no DaemonSet in config/agent")
 	}
-	loaded.container = &loaded.daemonSet.Spec.Template.Spec.Containers[0]
+	loaded.Container = &loaded.DaemonSet.Spec.Template.Spec.Containers[0]
 	return loaded, nil
 }
 
 // read decodes all documents of a file.
-func (m *manifests) read(scheme *runtime.Scheme, path string) error {
+func (m *Manifests) read(scheme *runtime.Scheme, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -78,9 +81,9 @@ func (m *manifests) read(scheme *runtime.Scheme, path string) error {
 		if !ok {
 			return fmt.Errorf("%T is no object", decoded)
 		}
-		m.objects = append(m.objects, object)
+		m.Objects = append(m.Objects, object)
 		if daemonSet, ok := object.(*appsv1.DaemonSet); ok {
-			m.daemonSet = daemonSet
+			m.DaemonSet = daemonSet
 		}
 	}
 }
