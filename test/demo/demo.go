@@ -122,7 +122,7 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 	d.node, err = localnode.Start(context.WithoutCancel(ctx), localnode.Options{
 		Config: d.plane.Config,
 		Root:   d.nodeDir(),
-		Name:   nodeName,
+		Nodes:  []string{nodeName},
 		Images: []string{d.manifests.Container.Image},
 		Programs: map[string]string{
 			"/velero": d.program, "/node-agent": d.program,

@@ -1,4 +1,4 @@
-// Package localnode plays, against a real kube-apiserver, what a cluster of one node would: it provisions directories
+// Package localnode plays, against a real kube-apiserver, what a cluster of one node, or a few, would: it provisions directories
 // for PersistentVolumeClaims, copies them for VolumeSnapshots, and runs the containers of pods as local processes. It
 // needs no root and no container runtime. Its controllers are level-triggered and word their events and conditions as
 // the components do whose part they play.
@@ -7,6 +7,7 @@
 package localnode
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -41,14 +42,16 @@ type Options struct {
 	Config *rest.Config
 	// Root is the directory for volumes, snapshots, pods and logs.
 	Root string
-	// Name of the node.
-	Name string
-	// Labels of the node, besides the usual ones.
+	// Nodes are the names of the nodes, at least one. They share one storage.
+	Nodes []string
+	// Labels of the nodes, besides the usual ones.
 	Labels map[string]string
 	// Images that can be "pulled".
 	Images []string
 	// Programs maps paths inside images to programs on this machine.
 	Programs map[string]string
+	// PodConfig says how pods reach the API server; nil means as Config does. Its credentials are not used.
+	PodConfig *rest.Config
 	// Log receives what the controllers say. The zero value drops it.
 	Log logr.Logger
 }
@@ -62,7 +65,7 @@ type Node struct {
 	stopped chan error
 }
 
-// Start runs a local node until Stop, or until ctx is done. It returns when the node is registered.
+// Start runs a local node until Stop, or until ctx is done. It returns when its nodes are registered.
 func Start(ctx context.Context, options Options) (*Node, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, snapshotv1.AddToScheme} {
@@ -74,8 +77,10 @@ func Start(ctx context.Context, options Options) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
 	}
-	if err := register(ctx, direct, options.Name, options.Labels); err != nil {
-		return nil, err
+	for _, name := range options.Nodes {
+		if err := register(ctx, direct, name, options.Labels); err != nil {
+			return nil, err
+		}
 	}
 	disks, err := storage.New(options.Root)
 	if err != nil {
@@ -120,19 +125,19 @@ func newManager(ctx context.Context, options Options, scheme *runtime.Scheme, di
 	if err != nil {
 		return nil, fmt.Errorf("make manager: %w", err)
 	}
-	recorders, err := events.New(ctx, options.Config, scheme, options.Name)
+	recorders, err := events.New(ctx, options.Config, scheme)
 	if err != nil {
 		return nil, err
 	}
-	if err := volumes.Setup(mgr, disks, recorders, options.Name); err != nil {
+	if err := volumes.Setup(mgr, disks, recorders); err != nil {
 		return nil, fmt.Errorf("set up volumes: %w", err)
 	}
 	if err := snapshots.Setup(mgr, disks, recorders, Driver); err != nil {
 		return nil, fmt.Errorf("set up snapshots: %w", err)
 	}
 	if err := pods.Setup(mgr, disks, recorders, pods.Options{
-		Node: options.Name, Root: options.Root, Driver: Driver,
-		Images: options.Images, Programs: options.Programs, Config: options.Config,
+		Nodes: options.Nodes, Root: options.Root, Driver: Driver,
+		Images: options.Images, Programs: options.Programs, Config: cmp.Or(options.PodConfig, options.Config),
 	}); err != nil {
 		return nil, fmt.Errorf("set up pods: %w", err)
 	}

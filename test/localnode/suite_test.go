@@ -60,7 +60,7 @@ var _ = BeforeSuite(func() {
 	cluster, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	node, err = localnode.Start(context.Background(), localnode.Options{
-		Config: config, Root: GinkgoT().TempDir(), Name: nodeName, Images: []string{image}, Log: GinkgoLogr,
+		Config: config, Root: GinkgoT().TempDir(), Nodes: []string{nodeName}, Images: []string{image}, Log: GinkgoLogr,
 		Programs: map[string]string{"/shell": "/bin/sh"},
 	})
 	Expect(err).NotTo(HaveOccurred())

@@ -18,20 +18,18 @@ import (
 // Recorders makes event recorders for the components that the local node plays.
 type Recorders struct {
 	scheme *runtime.Scheme
-	node   string
 	core   record.EventBroadcaster
 	events eventsv1.EventBroadcaster
 }
 
 // New starts recording to the API server, until ctx is done.
-func New(ctx context.Context, config *rest.Config, scheme *runtime.Scheme, node string) (*Recorders, error) {
+func New(ctx context.Context, config *rest.Config, scheme *runtime.Scheme) (*Recorders, error) {
 	clientset, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make event client: %w", err)
 	}
 	r := &Recorders{
 		scheme: scheme,
-		node:   node,
 		core:   record.NewBroadcaster(record.WithContext(ctx)),
 		events: eventsv1.NewBroadcaster(&eventsv1.EventSinkImpl{Interface: clientset.EventsV1()}),
 	}
@@ -42,9 +40,10 @@ func New(ctx context.Context, config *rest.Config, scheme *runtime.Scheme, node 
 	return r, nil
 }
 
-// Core is a recorder that writes core/v1 Events, as kube-controller-manager, kubelet and the CSI sidecars do.
-func (r *Recorders) Core(component string) record.EventRecorder {
-	return r.core.NewRecorder(r.scheme, corev1.EventSource{Component: component, Host: r.node})
+// Core is a recorder that writes core/v1 Events, as kube-controller-manager, kubelet and the CSI sidecars do. Only kubelets
+// name their host.
+func (r *Recorders) Core(component, host string) record.EventRecorder {
+	return r.core.NewRecorder(r.scheme, corev1.EventSource{Component: component, Host: host})
 }
 
 // Scheduler is a recorder that writes events.k8s.io/v1 Events, as kube-scheduler does.

@@ -26,13 +26,14 @@ import (
 // retry is how long the kubelet waits when something that a pod needs is missing.
 const retry = time.Second
 
-// kubelet runs the pods that are bound to its node.
+// kubelet runs the pods that are bound to its nodes.
 type kubelet struct {
 	client.Client
 	options Options
 	disks   *storage.Storage
-	events  record.EventRecorder
-	exited  chan event.GenericEvent
+	// events are recorded for each node.
+	events map[string]record.EventRecorder
+	exited chan event.GenericEvent
 
 	mu   sync.Mutex
 	pods map[types.UID]*sandbox
@@ -48,14 +49,18 @@ func (k *kubelet) Reconcile(ctx context.Context, request reconcile.Request) (rec
 	if err := k.forget(request.NamespacedName, pod.UID); err != nil {
 		return reconcile.Result{}, err
 	}
-	if pod.Spec.NodeName != k.options.Node {
+	if !slices.Contains(k.options.Nodes, pod.Spec.NodeName) {
 		return reconcile.Result{}, nil
 	}
 	running := k.sandboxOf(pod.UID)
 	switch {
 	case !pod.DeletionTimestamp.IsZero():
 		return reconcile.Result{}, k.terminate(ctx, pod, running)
-	case pod.Status.Phase == corev1.PodSucceeded, pod.Status.Phase == corev1.PodFailed:
+	case isTerminal(pod) && running != nil && !running.isDone():
+		// Somebody else has ended the pod, as an eviction does.
+		running.stop(0)
+		return reconcile.Result{}, nil
+	case isTerminal(pod):
 		k.disks.Unpublish(podKey(pod.UID))
 		return reconcile.Result{}, nil
 	case running != nil:
@@ -85,7 +90,7 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) (reconcile.Result,
 	k.pods[pod.UID] = running
 	k.mu.Unlock()
 	for _, container := range pod.Spec.Containers {
-		k.events.Event(pod, corev1.EventTypeNormal, "Started", "Started container "+container.Name)
+		k.events[pod.Spec.NodeName].Event(pod, corev1.EventTypeNormal, "Started", "Started container "+container.Name)
 	}
 	return reconcile.Result{}, k.writeStatus(ctx, pod, runningStatus(pod, running.processes))
 }
@@ -94,12 +99,12 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) (reconcile.Result,
 // reason, a volume that cannot be mounted is an event.
 func (k *kubelet) explain(pod *corev1.Pod, err error) corev1.PodStatus {
 	if config, ok := errors.AsType[configError](err); ok {
-		k.events.Event(pod, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
+		k.events[pod.Spec.NodeName].Event(pod, corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
 		return waitingStatus(pod, map[string]corev1.ContainerStateWaiting{
 			config.container: {Reason: "CreateContainerConfigError", Message: err.Error()},
 		})
 	}
-	k.events.Event(pod, corev1.EventTypeWarning, "FailedMount", err.Error())
+	k.events[pod.Spec.NodeName].Event(pod, corev1.EventTypeWarning, "FailedMount", err.Error())
 	return waitingStatus(pod, nil)
 }
 
@@ -130,6 +135,10 @@ func (k *kubelet) terminate(ctx context.Context, pod *corev1.Pod, running *sandb
 		return fmt.Errorf("remove pod %s: %w", pod.Name, err)
 	}
 	return nil
+}
+
+func isTerminal(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func gracePeriod(pod *corev1.Pod) time.Duration {
@@ -204,7 +213,7 @@ func (k *kubelet) pullImages(pod *corev1.Pod) map[string]corev1.ContainerStateWa
 			continue
 		}
 		state := pullFailure(container, waited(pod, i))
-		k.events.Event(pod, corev1.EventTypeWarning, "Failed", state.Message)
+		k.events[pod.Spec.NodeName].Event(pod, corev1.EventTypeWarning, "Failed", state.Message)
 		waiting[container.Name] = state
 	}
 	return waiting

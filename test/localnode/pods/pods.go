@@ -1,4 +1,4 @@
-// Package pods plays kube-scheduler and kubelet for one node, without root and without containers: a pod's containers
+// Package pods plays kube-scheduler and the kubelets of some nodes, without root and without containers: a pod's containers
 // run as processes of the local node's own user.
 //
 // Where a container would see a mount, its process cannot. Arguments and environment values that begin with a mount
@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -30,10 +31,10 @@ import (
 
 const parallel = 4
 
-// Options describe the node that runs the pods.
+// Options describe the nodes that run the pods.
 type Options struct {
-	// Node is its name.
-	Node string
+	// Nodes are their names.
+	Nodes []string
 	// Root is the directory for pods and their logs.
 	Root string
 	// Driver is the name of the CSI driver whose volumes it can mount.
@@ -42,13 +43,13 @@ type Options struct {
 	Images []string
 	// Programs maps paths inside images to programs on this machine. Other commands are looked up on this machine.
 	Programs map[string]string
-	// Config reaches the API server. Pods get credentials of their service accounts.
+	// Config says how pods reach the API server. They get credentials of their service accounts.
 	Config *rest.Config
 }
 
 // Setup adds scheduler and kubelet to a manager.
 func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Recorders, options Options) error {
-	scheduler := &scheduler{Client: mgr.GetClient(), node: options.Node, events: recorders.Scheduler()}
+	scheduler := &scheduler{Client: mgr.GetClient(), nodes: options.Nodes, events: recorders.Scheduler()}
 	pending := handler.EnqueueRequestsFromMapFunc(scheduler.unscheduled)
 	if err := builder.ControllerManagedBy(mgr).Named("scheduler").
 		For(&corev1.Pod{}).
@@ -76,9 +77,12 @@ func newKubelet(mgr manager.Manager, disks *storage.Storage, recorders *events.R
 		Client:  mgr.GetClient(),
 		options: options,
 		disks:   disks,
-		events:  recorders.Core("kubelet"),
+		events:  map[string]record.EventRecorder{},
 		exited:  make(chan event.GenericEvent),
 		pods:    map[types.UID]*sandbox{},
+	}
+	for _, node := range options.Nodes {
+		k.events[node] = recorders.Core("kubelet", node)
 	}
 	for _, dir := range []string{k.podsDir(), k.logsDir()} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {

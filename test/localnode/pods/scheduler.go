@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,10 +24,10 @@ const (
 	bindTimeout = 10 * time.Second
 )
 
-// scheduler binds pods to the one node there is, or says in kube-scheduler's words why it cannot.
+// scheduler binds pods to nodes, or says in kube-scheduler's words why it cannot.
 type scheduler struct {
 	client.Client
-	node   string
+	nodes  []string
 	events events.EventRecorder
 }
 
@@ -39,7 +40,7 @@ func (s *scheduler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.R
 		return reconcile.Result{}, nil
 	}
 	var reason unfit
-	err := s.fit(ctx, pod)
+	node, err := s.fit(ctx, pod)
 	switch {
 	case errors.Is(err, errBeingProvisioned):
 		return reconcile.Result{RequeueAfter: bindTimeout}, nil
@@ -48,7 +49,7 @@ func (s *scheduler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.R
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	binding := &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: s.node}}
+	binding := &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: node}}
 	if err := s.SubResource("binding").Create(ctx, pod, binding); err != nil {
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return reconcile.Result{}, nil
@@ -56,22 +57,22 @@ func (s *scheduler) Reconcile(ctx context.Context, pod *corev1.Pod) (reconcile.R
 		return reconcile.Result{}, fmt.Errorf("bind pod %s: %w", pod.Name, err)
 	}
 	s.events.Eventf(pod, nil, corev1.EventTypeNormal, "Scheduled", "Binding",
-		"Successfully assigned %v/%v to %v", pod.Namespace, pod.Name, s.node)
+		"Successfully assigned %v/%v to %v", pod.Namespace, pod.Name, node)
 	return reconcile.Result{}, nil
 }
 
-// fit checks the pod against the node and makes late-binding claims choose it.
-func (s *scheduler) fit(ctx context.Context, pod *corev1.Pod) error {
-	node := &corev1.Node{}
-	if err := s.Get(ctx, types.NamespacedName{Name: s.node}, node); err != nil {
-		return fmt.Errorf("get node: %w", err)
+// fit finds a node for the pod and makes late-binding claims choose it.
+func (s *scheduler) fit(ctx context.Context, pod *corev1.Pod) (string, error) {
+	nodes, err := s.listNodes(ctx)
+	if err != nil {
+		return "", err
 	}
 	var late []*corev1.PersistentVolumeClaim
 	var volumes []*corev1.PersistentVolume
 	for _, name := range claimNames(pod) {
 		claim, volume, err := s.claim(ctx, types.NamespacedName{Namespace: pod.Namespace, Name: name})
 		if err != nil {
-			return err
+			return "", err
 		}
 		if volume != nil {
 			volumes = append(volumes, volume)
@@ -79,18 +80,43 @@ func (s *scheduler) fit(ctx context.Context, pod *corev1.Pod) error {
 			late = append(late, claim)
 		}
 	}
-	if err := fitsNode(pod, node, volumes); err != nil {
-		return err
+	pods := &corev1.PodList{}
+	if err := s.List(ctx, pods); err != nil {
+		return "", fmt.Errorf("list pods: %w", err)
+	}
+	node, err := choose(pod, nodes, volumes, func(node string) int { return running(pods.Items, node) })
+	if err != nil {
+		return "", err
 	}
 	for _, claim := range late {
-		if err := s.selectNode(ctx, claim); err != nil {
-			return err
+		if err := s.selectNode(ctx, claim, node); err != nil {
+			return "", err
 		}
 	}
 	if len(late) > 0 {
-		return errBeingProvisioned
+		return "", errBeingProvisioned
 	}
-	return nil
+	return node, nil
+}
+
+// listNodes returns the local node's own nodes.
+func (s *scheduler) listNodes(ctx context.Context) ([]corev1.Node, error) {
+	list := &corev1.NodeList{}
+	if err := s.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(node corev1.Node) bool { return !slices.Contains(s.nodes, node.Name) }), nil
+}
+
+// running counts the pods of a node that are not done.
+func running(pods []corev1.Pod, node string) int {
+	n := 0
+	for i := range pods {
+		if pods[i].Spec.NodeName == node && !isTerminal(&pods[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // claim returns a claim of a pod and its volume. The volume is nil if the claim waits for the pod to be scheduled.
@@ -101,11 +127,11 @@ func (s *scheduler) claim(
 	err := s.Get(ctx, name, claim)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, nil, unfit{general: fmt.Sprintf("persistentvolumeclaim %q not found", name.Name)}
+		return nil, nil, unfit{nodes: len(s.nodes), general: fmt.Sprintf("persistentvolumeclaim %q not found", name.Name)}
 	case err != nil:
 		return nil, nil, err
 	case !claim.DeletionTimestamp.IsZero():
-		return nil, nil, unfit{general: fmt.Sprintf("persistentvolumeclaim %q is being deleted", name.Name)}
+		return nil, nil, unfit{nodes: len(s.nodes), general: fmt.Sprintf("persistentvolumeclaim %q is being deleted", name.Name)}
 	case claim.Status.Phase == corev1.ClaimBound:
 		volume := &corev1.PersistentVolume{}
 		return claim, volume, s.Get(ctx, types.NamespacedName{Name: claim.Spec.VolumeName}, volume)
@@ -118,17 +144,18 @@ func (s *scheduler) claim(
 		return nil, nil, err
 	}
 	if class.VolumeBindingMode == nil || *class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer {
-		return nil, nil, unfit{general: "pod has unbound immediate PersistentVolumeClaims"}
+		return nil, nil, unfit{nodes: len(s.nodes), general: "pod has unbound immediate PersistentVolumeClaims"}
 	}
 	return claim, nil, nil
 }
 
-func (s *scheduler) selectNode(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
-	if claim.Annotations[selectedNodeAnnotation] == s.node {
+// selectNode tells the provisioner where the claim's volume will be used. What was selected once stays.
+func (s *scheduler) selectNode(ctx context.Context, claim *corev1.PersistentVolumeClaim, node string) error {
+	if claim.Annotations[selectedNodeAnnotation] != "" {
 		return nil
 	}
 	before := claim.DeepCopy()
-	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, selectedNodeAnnotation, s.node)
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, selectedNodeAnnotation, node)
 	if err := s.Patch(ctx, claim, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("select node for claim %s: %w", claim.Name, err)
 	}

@@ -33,7 +33,7 @@ const (
 // Setup adds the controllers to a manager. They serve contents of the driver only.
 func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Recorders, driver string) error {
 	snapshots := &snapshotReconciler{
-		Client: mgr.GetClient(), live: mgr.GetAPIReader(), events: recorders.Core("snapshot-controller"),
+		Client: mgr.GetClient(), live: mgr.GetAPIReader(), events: recorders.Core("snapshot-controller", ""),
 	}
 	if err := builder.ControllerManagedBy(mgr).Named("volumesnapshot").
 		For(&snapshotv1.VolumeSnapshot{}).
@@ -44,7 +44,7 @@ func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Record
 	}
 	contents := &contentReconciler{
 		Client: mgr.GetClient(), live: mgr.GetAPIReader(), disks: disks, driver: driver,
-		events: recorders.Core("csi-snapshotter " + driver),
+		events: recorders.Core("csi-snapshotter "+driver, ""),
 	}
 	return builder.ControllerManagedBy(mgr).Named("volumesnapshotcontent").
 		For(&snapshotv1.VolumeSnapshotContent{}).

@@ -29,7 +29,6 @@ type claimReconciler struct {
 	client.Client
 	live        client.Reader
 	disks       *storage.Storage
-	node        string
 	events      record.EventRecorder
 	provisioner record.EventRecorder
 }

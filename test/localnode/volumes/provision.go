@@ -51,7 +51,7 @@ func (r *claimReconciler) volumeFor(
 	}); err != nil {
 		return nil, rpcError(err)
 	}
-	volume = r.buildVolume(claim, class)
+	volume = buildVolume(claim, class)
 	if err := r.Create(ctx, volume); err != nil {
 		return nil, fmt.Errorf("create volume object: %w", err)
 	}
@@ -135,7 +135,7 @@ func handleOf(
 	return *content.Status.SnapshotHandle, nil
 }
 
-func (r *claimReconciler) buildVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) *corev1.PersistentVolume {
+func buildVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) *corev1.PersistentVolume {
 	mode := corev1.PersistentVolumeFilesystem
 	if isBlock(claim) {
 		mode = corev1.PersistentVolumeBlock
@@ -160,7 +160,7 @@ func (r *claimReconciler) buildVolume(claim *corev1.PersistentVolumeClaim, class
 				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: claim.Name,
 				UID: claim.UID, ResourceVersion: claim.ResourceVersion,
 			},
-			NodeAffinity: r.topology(class),
+			NodeAffinity: topology(claim, class),
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
 				CSI: &corev1.CSIPersistentVolumeSource{Driver: Driver, VolumeHandle: volumeName(claim)},
 			},
@@ -168,14 +168,15 @@ func (r *claimReconciler) buildVolume(claim *corev1.PersistentVolumeClaim, class
 	}
 }
 
-// topology ties a volume of a late-binding class to this node, as drivers do whose volumes are local to a node or zone.
-func (r *claimReconciler) topology(class *storagev1.StorageClass) *corev1.VolumeNodeAffinity {
+// topology ties a volume of a late-binding class to the node of its first consumer, as drivers do whose volumes are local
+// to a node or zone.
+func topology(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) *corev1.VolumeNodeAffinity {
 	if class.VolumeBindingMode == nil || *class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer {
 		return nil
 	}
 	return &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 		MatchExpressions: []corev1.NodeSelectorRequirement{{
-			Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{r.node},
+			Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{claim.Annotations[selectedNodeAnnotation]},
 		}},
 	}}}}
 }

@@ -37,13 +37,13 @@ const (
 	parallel = 4
 )
 
-// Setup adds the controllers to a manager. node is the only node that volumes of late-binding classes can be used on.
-func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Recorders, node string) error {
+// Setup adds the controllers to a manager.
+func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Recorders) error {
 	cached, live := mgr.GetClient(), mgr.GetAPIReader()
-	provisioner := recorders.Core(Driver + "_" + node)
+	provisioner := recorders.Core(Driver, "")
 	claims := &claimReconciler{
-		Client: cached, live: live, disks: disks, node: node,
-		events: recorders.Core("persistentvolume-controller"), provisioner: provisioner,
+		Client: cached, live: live, disks: disks,
+		events: recorders.Core("persistentvolume-controller", ""), provisioner: provisioner,
 	}
 	if err := builder.ControllerManagedBy(mgr).Named("persistentvolumeclaim").
 		For(&corev1.PersistentVolumeClaim{}).

@@ -1,0 +1,165 @@
+// Package faultproxy is an HTTP proxy in front of an API server that goes wrong on purpose: it answers errors in the API
+// server's place, cuts connections before or after a request took effect, and cuts watches.
+package faultproxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// Kind is a kind of fault.
+type Kind string
+
+// The kinds of faults.
+const (
+	// TooManyRequests, InternalError and Conflict are answers; the request has no effect. Only writes get a Conflict.
+	TooManyRequests Kind = "429"
+	InternalError   Kind = "500"
+	Conflict        Kind = "409"
+	// CutBefore closes the connection without an answer, and the request has no effect.
+	CutBefore Kind = "cut before"
+	// CutAfter does so after the request took effect.
+	CutAfter Kind = "cut after"
+	// WatchCut ends a watch in the middle.
+	WatchCut Kind = "watch cut"
+)
+
+// headerTimeout is what the linter wants of servers; clients here are our own.
+const headerTimeout = 10 * time.Second
+
+// Rates say how likely a request meets a fault of a kind, from 0 to 1. That of WatchCut is for each watch and second.
+type Rates map[Kind]float64
+
+// Proxy forwards requests to an API server until Close.
+type Proxy struct {
+	server  *http.Server
+	forward *httputil.ReverseProxy
+	address string
+	stop    context.CancelFunc
+
+	mu      sync.Mutex
+	random  *rand.Rand
+	rates   Rates
+	counts  map[Kind]int
+	watches map[*http.Request]context.CancelFunc
+}
+
+// Start listens on loopback. There are no faults until SetRates. Faults are drawn from random.
+func Start(config *rest.Config, random *rand.Rand) (*Proxy, error) {
+	// Clients bring their own credentials.
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(config))
+	if err != nil {
+		return nil, fmt.Errorf("make transport to the API server: %w", err)
+	}
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		return nil, fmt.Errorf("parse address of the API server: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for API requests: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Proxy{
+		address: "http://" + listener.Addr().String(), stop: stop,
+		random: random, counts: map[Kind]int{}, watches: map[*http.Request]context.CancelFunc{},
+	}
+	quiet := log.New(io.Discard, "", 0) // It would tell of each connection that was cut.
+	p.forward = &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1,
+		ErrorLog:      quiet,
+		// A proxy that cannot reach the API server, or a client that is gone.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: headerTimeout, ErrorLog: quiet}
+	go func() { _ = p.server.Serve(listener) }() // It ends with Close.
+	go p.cutWatches(ctx)
+	return p, nil
+}
+
+// Config says how to reach the API server through the proxy. It has no credentials.
+func (p *Proxy) Config() *rest.Config { return &rest.Config{Host: p.address} }
+
+// Close ends all connections.
+func (p *Proxy) Close() error {
+	p.stop()
+	return p.server.Close()
+}
+
+// SetRates sets the rates from now on.
+func (p *Proxy) SetRates(rates Rates) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rates = rates
+}
+
+// Counts tells how many faults of each kind there were.
+func (p *Proxy) Counts() map[Kind]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.counts)
+}
+
+// ServeHTTP forwards a request, or lets it go wrong.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") == "true" {
+		ctx, cut := context.WithCancel(r.Context())
+		defer cut()
+		r = r.WithContext(ctx)
+		p.follow(r, cut)
+		defer p.unfollow(r)
+	}
+	switch kind := p.draw(r.Method); kind {
+	case "":
+		p.forward.ServeHTTP(w, r)
+	case CutAfter:
+		p.forward.ServeHTTP(&discarded{header: http.Header{}}, r)
+		panic(http.ErrAbortHandler) // closes the connection
+	case CutBefore:
+		panic(http.ErrAbortHandler)
+	default:
+		answer(w, kind)
+	}
+}
+
+// drawn are the kinds that requests meet, in the order in which they are drawn.
+var drawn = []Kind{TooManyRequests, InternalError, Conflict, CutBefore, CutAfter}
+
+// draw decides on the fault of a request, and counts it.
+func (p *Proxy) draw(method string) Kind {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lot := p.random.Float64()
+	for _, kind := range drawn {
+		if lot -= p.rates[kind]; lot >= 0 {
+			continue
+		}
+		if kind == Conflict && (method == http.MethodGet || method == http.MethodPost) {
+			return ""
+		}
+		p.counts[kind]++
+		return kind
+	}
+	return ""
+}
+
+// discarded takes an answer that nobody gets.
+type discarded struct{ header http.Header }
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discarded) WriteHeader(int)             {}
