@@ -4,17 +4,17 @@ package faultproxy
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"sync"
-	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -28,7 +28,7 @@ const (
 	TooManyRequests Kind = "429"
 	InternalError   Kind = "500"
 	Conflict        Kind = "409"
-	// CutBefore closes the connection without an answer, and the request has no effect.
+	// CutBefore cuts the request's stream without an answer, and the request has no effect.
 	CutBefore Kind = "cut before"
 	// CutAfter does so after the request took effect.
 	CutAfter Kind = "cut after"
@@ -36,17 +36,13 @@ const (
 	WatchCut Kind = "watch cut"
 )
 
-// headerTimeout is what the linter wants of servers; clients here are our own.
-const headerTimeout = 10 * time.Second
-
 // Rates say how likely a request meets a fault of a kind, from 0 to 1. That of WatchCut is for each watch and second.
 type Rates map[Kind]float64
 
 // Proxy forwards requests to an API server until Close.
 type Proxy struct {
-	server  *http.Server
+	server  *httptest.Server
 	forward *httputil.ReverseProxy
-	address string
 	stop    context.CancelFunc
 
 	mu      sync.Mutex
@@ -67,15 +63,8 @@ func Start(config *rest.Config, random *rand.Rand) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse address of the API server: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen for API requests: %w", err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Proxy{
-		address: "http://" + listener.Addr().String(), stop: stop,
-		random: random, counts: map[Kind]int{}, watches: map[*http.Request]context.CancelFunc{},
-	}
+	p := &Proxy{stop: stop, random: random, counts: map[Kind]int{}, watches: map[*http.Request]context.CancelFunc{}}
 	quiet := log.New(io.Discard, "", 0) // It would tell of each connection that was cut.
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
@@ -85,19 +74,26 @@ func Start(config *rest.Config, random *rand.Rand) (*Proxy, error) {
 		// A proxy that cannot reach the API server, or a client that is gone.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	p.server = &http.Server{Handler: p, ReadHeaderTimeout: headerTimeout, ErrorLog: quiet}
-	go func() { _ = p.server.Serve(listener) }() // It ends with Close.
+	// Clients do not send a token without TLS.
+	p.server = httptest.NewUnstartedServer(p)
+	p.server.Config.ErrorLog = quiet
+	p.server.EnableHTTP2 = true
+	p.server.StartTLS()
 	go p.cutWatches(ctx)
 	return p, nil
 }
 
 // Config says how to reach the API server through the proxy. It has no credentials.
-func (p *Proxy) Config() *rest.Config { return &rest.Config{Host: p.address} }
+func (p *Proxy) Config() *rest.Config {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+	return &rest.Config{Host: p.server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
+}
 
 // Close ends all connections.
-func (p *Proxy) Close() error {
+func (p *Proxy) Close() {
 	p.stop()
-	return p.server.Close()
+	p.server.CloseClientConnections()
+	p.server.Close()
 }
 
 // SetRates sets the rates from now on.
@@ -128,7 +124,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.forward.ServeHTTP(w, r)
 	case CutAfter:
 		p.forward.ServeHTTP(&discarded{header: http.Header{}}, r)
-		panic(http.ErrAbortHandler) // closes the connection
+		panic(http.ErrAbortHandler) // cuts the stream
 	case CutBefore:
 		panic(http.ErrAbortHandler)
 	default:

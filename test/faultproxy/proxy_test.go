@@ -51,7 +51,8 @@ var _ = Describe("The proxy", func() {
 		var err error
 		proxy, err = faultproxy.Start(&rest.Config{Host: upstream.URL}, rand.New(rand.NewPCG(1, 1)))
 		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(func() { Expect(proxy.Close()).To(Succeed()) })
+		DeferCleanup(proxy.Close)
+		Expect(proxy.Config().Host).To(HavePrefix("https://"), "else clients do not send their token")
 		clients, err = kubernetes.NewForConfig(proxy.Config())
 		Expect(err).NotTo(HaveOccurred())
 	})

@@ -129,6 +129,14 @@ func (a *Agent) Leads(ctx context.Context) bool {
 	return err == nil && strings.Contains(body, "\nnode_agent_leading 1\n")
 }
 
+// Signal sends the agent a signal.
+func (a *Agent) Signal(signal os.Signal) error {
+	if err := a.cmd.Process.Signal(signal); err != nil {
+		return fmt.Errorf("signal node-agent: %w", err)
+	}
+	return nil
+}
+
 // Kill ends the agent as the end of its node would: nothing is said, and its lease is not given back.
 func (a *Agent) Kill() {
 	_ = a.cmd.Process.Kill() // It may have ended.
