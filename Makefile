@@ -51,6 +51,11 @@ faults: ## Inject every fault into every API call of the controller, one at a ti
 	@FAULTS=all $(MAKE) --no-print-directory test PKG=./test/integration \
 		TESTFLAGS='-count=1 -timeout 2h -ginkgo.label-filter=faults $(TESTFLAGS)'
 
+.PHONY: soak
+soak: ## SOAK DataUploads (1000), for at most SOAKTIME, while everything goes wrong at random; `make test` takes a sample.
+	@SOAK="$${SOAK:-1000}" $(MAKE) --no-print-directory test PKG=./test/soak \
+		TESTFLAGS='-count=1 -timeout 3h -v -ginkgo.v -ginkgo.label-filter=soak $(TESTFLAGS)'
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	@hack/fuzz.sh $(FUZZTIME)
