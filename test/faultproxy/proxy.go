@@ -6,8 +6,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -65,7 +64,7 @@ func Start(config *rest.Config, random *rand.Rand) (*Proxy, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Proxy{stop: stop, random: random, counts: map[Kind]int{}, watches: map[*http.Request]context.CancelFunc{}}
-	quiet := log.New(io.Discard, "", 0) // It would tell of each connection that was cut.
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // It would tell of each connection that was cut.
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,

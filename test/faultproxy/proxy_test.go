@@ -40,10 +40,10 @@ var _ = Describe("The proxy", func() {
 			effects.Add(1)
 			w.Header().Set("Content-Type", "application/json")
 			if r.URL.Query().Get("watch") != "true" {
-				fmt.Fprint(w, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}`)
+				_, _ = fmt.Fprint(w, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}`)
 				return
 			}
-			fmt.Fprintln(w, `{"type": "ADDED", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}}`)
+			_, _ = fmt.Fprintln(w, `{"type": "ADDED", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}}`)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		}))

@@ -3,6 +3,7 @@ package soak
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -84,11 +85,7 @@ func (c *crew) keep(ctx context.Context, name string) {
 func (c *crew) all() map[string]*testbed.Agent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	agents := map[string]*testbed.Agent{}
-	for name, agent := range c.agents {
-		agents[name] = agent
-	}
-	return agents
+	return maps.Clone(c.agents)
 }
 
 // leader is the agent that says that it leads, or nil.

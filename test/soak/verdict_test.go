@@ -111,7 +111,7 @@ func (r *restorer) differences(ctx context.Context, u *upload, snapshotID string
 	}
 	target := filepath.Join(dir, "restored", u.name)
 	if err := opened.Restore(ctx, snapshotID, target); err != nil {
-		return []string{err.Error()}, nil
+		return nil, err
 	}
 	_, differences, err := tree.Compare(u.source.dir, target)
 	if len(differences) > 0 || err != nil {
