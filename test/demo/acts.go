@@ -14,7 +14,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/demo/tree"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 const (
@@ -82,7 +82,7 @@ func (d *demo) checkRestore(ctx context.Context, source workload, snapshotID str
 	d.out.begin("restoring from the repository")
 	log := logrus.New()
 	log.SetOutput(d.log)
-	access, err := location.Resolve(ctx, d.client, testbed.VeleroNamespace, testbed.LocationName, workloadNamespace, d.scratchDir(), log)
+	access, err := location.Resolve(ctx, d.client, installation.VeleroNamespace, installation.LocationName, workloadNamespace, d.scratchDir(), log)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // startAgent runs the server in place of the one that runs. name tells its log from others.
@@ -13,7 +13,7 @@ func (d *demo) startAgent(ctx context.Context, name string, flags ...string) (er
 			return err
 		}
 	}
-	d.agent, err = testbed.StartAgent(ctx, testbed.AgentOptions{
+	d.agent, err = installation.StartAgent(ctx, installation.AgentOptions{
 		Program: d.program, Name: name, Node: nodeName, Manifests: d.manifests, Flags: flags,
 		Client: d.client, Config: d.plane.Config, LogDir: d.logsDir(), ScratchDir: d.scratchDir(),
 	})

@@ -14,8 +14,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/controlplane"
+	"github.com/node-agent/node-agent/test/installation"
 	"github.com/node-agent/node-agent/test/localnode"
-	"github.com/node-agent/node-agent/test/testbed"
 )
 
 const nodeName = "demo-node"
@@ -32,8 +32,8 @@ type demo struct {
 	plane     *controlplane.ControlPlane
 	client    client.WithWatch
 	node      *localnode.Node
-	manifests *testbed.Manifests
-	agent     *testbed.Agent
+	manifests *installation.Manifests
+	agent     *installation.Agent
 }
 
 func newDemo(program string, out io.Writer) (*demo, error) {
@@ -108,7 +108,7 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 	if d.client, err = client.NewWithWatch(d.plane.Config, client.Options{Scheme: scheme}); err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	if d.manifests, err = testbed.LoadManifests(scheme); err != nil {
+	if d.manifests, err = installation.LoadManifests(scheme); err != nil {
 		return err
 	}
 	d.out.begin("local node, storage classes, Velero's objects")

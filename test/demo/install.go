@@ -6,7 +6,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // Names of the demo's cluster.
@@ -43,10 +43,10 @@ const brokenText = `{
 // install creates what is there before a backup begins.
 func (d *demo) install(ctx context.Context) error {
 	objects := []client.Object{
-		testbed.NewNamespace(testbed.VeleroNamespace), testbed.NewNamespace(workloadNamespace),
-		testbed.NewStorageClass(workloadClass), testbed.NewStorageClass(backupClass), testbed.NewSnapshotClass(),
-		testbed.NewPasswordSecret(), testbed.NewLocation(d.repositoryDir()),
-		testbed.NewConfigMap(goodConfig, goodText), testbed.NewConfigMap(brokenConfig, brokenText),
+		installation.NewNamespace(installation.VeleroNamespace), installation.NewNamespace(workloadNamespace),
+		installation.NewStorageClass(workloadClass), installation.NewStorageClass(backupClass), installation.NewSnapshotClass(),
+		installation.NewPasswordSecret(), installation.NewLocation(d.repositoryDir()),
+		installation.NewConfigMap(goodConfig, goodText), installation.NewConfigMap(brokenConfig, brokenText),
 	}
 	for _, object := range append(objects, d.manifests.Objects...) {
 		if err := d.client.Create(ctx, object); err != nil {

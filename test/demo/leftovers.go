@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // checkCleanedUp waits until the DataUpload is let go and nothing intermediate is left, and shows the count.
@@ -22,7 +22,7 @@ func (d *demo) checkCleanedUp(ctx context.Context, du *v2alpha1.DataUpload, sour
 		if err := d.client.Get(ctx, client.ObjectKeyFromObject(du), du); err != nil {
 			return false, err
 		}
-		found, err := testbed.Leftovers(ctx, d.client, d.node.Storage, source.claim)
+		found, err := installation.Leftovers(ctx, d.client, d.node.Storage, source.claim)
 		left = found
 		held := controllerutil.ContainsFinalizer(du, v2alpha1.DataUploadFinalizer)
 		return len(left) == 0 && !held, err

@@ -12,7 +12,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/test/demo/tree"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 const (
@@ -32,7 +32,7 @@ type workload struct {
 
 // createWorkload makes a PVC and fills its volume.
 func (d *demo) createWorkload(ctx context.Context) (workload, error) {
-	claim := testbed.NewClaim(workloadNamespace, workloadClaim, workloadClass, workloadSize)
+	claim := installation.NewClaim(workloadNamespace, workloadClaim, workloadClass, workloadSize)
 	if err := d.client.Create(ctx, claim); err != nil {
 		return workload{}, fmt.Errorf("create PVC: %w", err)
 	}
@@ -60,14 +60,14 @@ type storageSnapshot struct {
 
 // takeSnapshot makes a VolumeSnapshot as a Velero backup does: it waits for the handle, not for readiness.
 func (d *demo) takeSnapshot(ctx context.Context, source workload, backup string) (storageSnapshot, error) {
-	snapshot := testbed.NewSnapshot(source.claim, backup)
+	snapshot := installation.NewSnapshot(source.claim, backup)
 	if err := d.client.Create(ctx, snapshot); err != nil {
 		return storageSnapshot{}, fmt.Errorf("create VolumeSnapshot: %w", err)
 	}
 	d.out.begin("VolumeSnapshot " + snapshot.Name)
 	taken := storageSnapshot{snapshot: snapshot}
 	err := d.poll(ctx, "the storage snapshot", func(ctx context.Context) (_ bool, err error) {
-		taken.handle, err = testbed.SnapshotHandle(ctx, d.client, snapshot)
+		taken.handle, err = installation.SnapshotHandle(ctx, d.client, snapshot)
 		return taken.handle != "", err
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *demo) takeSnapshot(ctx context.Context, source workload, backup string)
 func (d *demo) createDataUpload(
 	ctx context.Context, source workload, taken storageSnapshot, backup string,
 ) (*v2alpha1.DataUpload, error) {
-	du := testbed.NewDataUpload(source.claim, taken.snapshot, backup)
+	du := installation.NewDataUpload(source.claim, taken.snapshot, backup)
 	if err := d.client.Create(ctx, du); err != nil {
 		return nil, fmt.Errorf("create DataUpload: %w", err)
 	}

@@ -11,7 +11,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // restartDelay is how long the kubelet of a DaemonSet takes to start an agent again.
@@ -23,7 +23,7 @@ type crew struct {
 	keepers sync.WaitGroup
 
 	mu     sync.Mutex
-	agents map[string]*testbed.Agent
+	agents map[string]*installation.Agent
 	// restarts counts agents that ended, whoever ended them.
 	restarts int
 	failure  error
@@ -32,7 +32,7 @@ type crew struct {
 // startCrew runs an agent for each of the nodes named.
 func startCrew(ctx context.Context, names ...string) (*crew, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &crew{cancel: cancel, agents: map[string]*testbed.Agent{}}
+	c := &crew{cancel: cancel, agents: map[string]*installation.Agent{}}
 	for _, name := range names {
 		if err := c.start(ctx, name); err != nil {
 			cancel()
@@ -44,7 +44,7 @@ func startCrew(ctx context.Context, names ...string) (*crew, error) {
 }
 
 func (c *crew) start(ctx context.Context, name string) error {
-	agent, err := testbed.StartAgent(ctx, testbed.AgentOptions{
+	agent, err := installation.StartAgent(ctx, installation.AgentOptions{
 		Program: program, Name: "agent-on-" + name, Node: name, Manifests: manifests,
 		Flags:  []string{"--node-agent-configmap=" + agentConfig, fmt.Sprintf("--data-mover-max-attempts=%d", maxAttempts)},
 		Client: cluster, Config: proxy.Config(), LogDir: filepath.Join(dir, "logs"), ScratchDir: filepath.Join(dir, "scratch"),
@@ -82,14 +82,14 @@ func (c *crew) keep(ctx context.Context, name string) {
 	}
 }
 
-func (c *crew) all() map[string]*testbed.Agent {
+func (c *crew) all() map[string]*installation.Agent {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.agents)
 }
 
 // leader is the agent that says that it leads, or nil.
-func (c *crew) leader(ctx context.Context) *testbed.Agent {
+func (c *crew) leader(ctx context.Context) *installation.Agent {
 	for _, agent := range c.all() {
 		if agent.Leads(ctx) {
 			return agent
@@ -119,7 +119,7 @@ func (c *crew) stop() error {
 // holder is who holds the lease, or empty.
 func holder(ctx context.Context) string {
 	lease := &coordinationv1.Lease{}
-	err := cluster.Get(ctx, client.ObjectKey{Namespace: testbed.VeleroNamespace, Name: "node-agent"}, lease)
+	err := cluster.Get(ctx, client.ObjectKey{Namespace: installation.VeleroNamespace, Name: "node-agent"}, lease)
 	if err != nil || lease.Spec.HolderIdentity == nil {
 		return ""
 	}

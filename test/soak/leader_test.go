@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 const (
@@ -61,7 +61,7 @@ var _ = Describe("a leader that is killed", func() {
 
 		By("letting everything go on")
 		letGo(ctx, ended)
-		Expect(cluster.Create(ctx, testbed.NewStorageClass(laterClass))).To(Succeed())
+		Expect(cluster.Create(ctx, installation.NewStorageClass(laterClass))).To(Succeed())
 		for _, u := range append(moving, prepared) {
 			signalMover(seen.get(u.name).pod(), resume)
 		}
@@ -95,7 +95,7 @@ func heldInCleanUp(ctx context.Context) *upload {
 	u := begin(ctx, sources[0])
 	pvc := &corev1.PersistentVolumeClaim{}
 	Eventually(func() error {
-		if err := cluster.Get(ctx, client.ObjectKey{Namespace: testbed.VeleroNamespace, Name: u.name}, pvc); err != nil {
+		if err := cluster.Get(ctx, client.ObjectKey{Namespace: installation.VeleroNamespace, Name: u.name}, pvc); err != nil {
 			return err
 		}
 		before := pvc.DeepCopy()
@@ -109,7 +109,7 @@ func heldInCleanUp(ctx context.Context) *upload {
 func letGo(ctx context.Context, u *upload) {
 	Eventually(func() error {
 		pvc := &corev1.PersistentVolumeClaim{}
-		if err := cluster.Get(ctx, client.ObjectKey{Namespace: testbed.VeleroNamespace, Name: u.name}, pvc); err != nil {
+		if err := cluster.Get(ctx, client.ObjectKey{Namespace: installation.VeleroNamespace, Name: u.name}, pvc); err != nil {
 			return err
 		}
 		before := pvc.DeepCopy()

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // source is a workload's volume. It never changes, so that each snapshot of it must restore to what it is.
@@ -34,7 +34,7 @@ func makeSources(ctx context.Context) {
 }
 
 func makeSource(ctx context.Context, namespace, name, class string) *source {
-	claim := testbed.NewClaim(namespace, name, class, "1Gi")
+	claim := installation.NewClaim(namespace, name, class, "1Gi")
 	Expect(cluster.Create(ctx, claim)).To(Succeed())
 	Eventually(func(g Gomega) {
 		g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed())
@@ -75,7 +75,7 @@ type upload struct {
 
 // startUpload does what a Velero backup does for a volume.
 func startUpload(ctx context.Context, from *source, backup string) (*upload, error) {
-	snapshot := testbed.NewSnapshot(from.claim, backup)
+	snapshot := installation.NewSnapshot(from.claim, backup)
 	if err := cluster.Create(ctx, snapshot); err != nil {
 		return nil, fmt.Errorf("create VolumeSnapshot: %w", err)
 	}
@@ -83,7 +83,7 @@ func startUpload(ctx context.Context, from *source, backup string) (*upload, err
 	if err := made.awaitHandle(ctx, snapshot); err != nil {
 		return nil, err
 	}
-	du := testbed.NewDataUpload(from.claim, snapshot, backup)
+	du := installation.NewDataUpload(from.claim, snapshot, backup)
 	if err := cluster.Create(ctx, du); err != nil {
 		return nil, fmt.Errorf("create DataUpload: %w", err)
 	}
@@ -94,7 +94,7 @@ func startUpload(ctx context.Context, from *source, backup string) (*upload, err
 func (u *upload) awaitHandle(ctx context.Context, snapshot *snapshotv1.VolumeSnapshot) error {
 	const often, limit = 20 * time.Millisecond, time.Minute
 	err := wait.PollUntilContextTimeout(ctx, often, limit, true, func(ctx context.Context) (_ bool, err error) {
-		u.handle, err = testbed.SnapshotHandle(ctx, cluster, snapshot)
+		u.handle, err = installation.SnapshotHandle(ctx, cluster, snapshot)
 		return u.handle != "", err
 	})
 	if err != nil {
@@ -105,12 +105,12 @@ func (u *upload) awaitHandle(ctx context.Context, snapshot *snapshotv1.VolumeSna
 
 // cancel asks to cancel the DataUpload, as a Velero backup does.
 func (u *upload) cancel(ctx context.Context) error {
-	du := &v2alpha1.DataUpload{ObjectMeta: testbed.InVelero(u.name)}
+	du := &v2alpha1.DataUpload{ObjectMeta: installation.InVelero(u.name)}
 	return cluster.Patch(ctx, du, client.RawPatch("application/merge-patch+json", []byte(`{"spec": {"cancel": true}}`)))
 }
 
 func (u *upload) delete(ctx context.Context) error {
-	return client.IgnoreNotFound(cluster.Delete(ctx, &v2alpha1.DataUpload{ObjectMeta: testbed.InVelero(u.name)}))
+	return client.IgnoreNotFound(cluster.Delete(ctx, &v2alpha1.DataUpload{ObjectMeta: installation.InVelero(u.name)}))
 }
 
 // Ways for a backup pod to be lost.

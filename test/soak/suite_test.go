@@ -22,8 +22,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/controlplane"
 	"github.com/node-agent/node-agent/test/faultproxy"
+	"github.com/node-agent/node-agent/test/installation"
 	"github.com/node-agent/node-agent/test/localnode"
-	"github.com/node-agent/node-agent/test/testbed"
 )
 
 const (
@@ -47,7 +47,7 @@ var (
 	cluster   client.WithWatch
 	proxy     *faultproxy.Proxy
 	node      *localnode.Node
-	manifests *testbed.Manifests
+	manifests *installation.Manifests
 	sources   []*source
 	seen      *tracker
 	seed      uint64
@@ -88,7 +88,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	proxy, err = faultproxy.Start(plane.Config, random("API"))
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(proxy.Close)
-	manifests, err = testbed.LoadManifests(scheme)
+	manifests, err = installation.LoadManifests(scheme)
 	Expect(err).NotTo(HaveOccurred())
 	install(ctx)
 	startNode()
@@ -101,10 +101,10 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // install creates what an installation has before the first backup.
 func install(ctx context.Context) {
 	objects := []client.Object{
-		testbed.NewNamespace(testbed.VeleroNamespace), testbed.NewNamespace("shop"), testbed.NewNamespace("office"),
-		testbed.NewStorageClass(class), testbed.NewStorageClass(heldClass), testbed.NewSnapshotClass(),
-		testbed.NewPasswordSecret(), testbed.NewLocation(filepath.Join(dir, "repository")),
-		testbed.NewConfigMap(agentConfig, agentConfigText),
+		installation.NewNamespace(installation.VeleroNamespace), installation.NewNamespace("shop"), installation.NewNamespace("office"),
+		installation.NewStorageClass(class), installation.NewStorageClass(heldClass), installation.NewSnapshotClass(),
+		installation.NewPasswordSecret(), installation.NewLocation(filepath.Join(dir, "repository")),
+		installation.NewConfigMap(agentConfig, agentConfigText),
 	}
 	for _, object := range append(objects, manifests.Objects...) {
 		Expect(cluster.Create(ctx, object)).To(Succeed())

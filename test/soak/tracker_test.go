@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // slotsPerNode is what nobody has configured.
@@ -51,7 +51,7 @@ type record struct {
 
 func startTracker(scheme *runtime.Scheme) (*tracker, error) {
 	informers, err := cache.New(plane.Config, cache.Options{
-		Scheme: scheme, DefaultNamespaces: map[string]cache.Config{testbed.VeleroNamespace: {}},
+		Scheme: scheme, DefaultNamespaces: map[string]cache.Config{installation.VeleroNamespace: {}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make cache: %w", err)

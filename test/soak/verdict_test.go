@@ -19,7 +19,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/demo/tree"
-	"github.com/node-agent/node-agent/test/testbed"
+	"github.com/node-agent/node-agent/test/installation"
 )
 
 // suffered is what was done to an upload on purpose.
@@ -126,7 +126,7 @@ func (r *restorer) open(ctx context.Context, namespace string) (*repository.Repo
 	}
 	log := logrus.New()
 	log.SetLevel(logrus.ErrorLevel)
-	access, err := location.Resolve(ctx, cluster, testbed.VeleroNamespace, testbed.LocationName, namespace,
+	access, err := location.Resolve(ctx, cluster, installation.VeleroNamespace, installation.LocationName, namespace,
 		filepath.Join(dir, "scratch"), log)
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func leftovers(ctx context.Context, uploads []*upload) ([]string, error) {
 	for _, s := range sources {
 		claims = append(claims, s.claim)
 	}
-	left, err := testbed.Leftovers(ctx, cluster, node.Storage, claims...)
+	left, err := installation.Leftovers(ctx, cluster, node.Storage, claims...)
 	for _, u := range uploads {
 		if n := node.Storage.Deletions(u.handle); n != 1 {
 			left = append(left, fmt.Sprintf("storage snapshot of %s was deleted %d times", cmp.Or(u.name, u.handle), n))

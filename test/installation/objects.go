@@ -1,6 +1,6 @@
-// Package testbed holds what the demo and the soak need around a control plane and a local node: the objects that an
+// Package installation holds what the demo and the soak need around a control plane and a local node: the objects that an
 // installation of Velero has, what its backups make, and agents that run as the DaemonSet would run them.
-package testbed
+package installation
 
 import (
 	"maps"
@@ -70,7 +70,7 @@ func NewLocation(dir string) *velerov1.BackupStorageLocation {
 		Spec: velerov1.BackupStorageLocationSpec{
 			Provider:    "velero.io/fs",
 			Config:      map[string]string{"fspath": dir},
-			StorageType: velerov1.StorageType{ObjectStorage: &velerov1.ObjectStorageLocation{Bucket: "testbed"}},
+			StorageType: velerov1.StorageType{ObjectStorage: &velerov1.ObjectStorageLocation{Bucket: "installation"}},
 			Default:     true,
 		},
 	}
