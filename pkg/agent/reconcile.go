@@ -37,7 +37,7 @@ func reconcile(ctx context.Context, options Options, configuration *live.Configu
 	}
 	recorder := mgr.GetEventRecorder(component)
 	if err := configuration.Lead(ctx, mgr.GetAPIReader(), recorder); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	if err := configuration.SetupWithManager(mgr); err != nil {
 		return err
@@ -85,6 +85,14 @@ func reconcile(ctx context.Context, options Options, configuration *live.Configu
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
+	}
+	return nil
+}
+
+// unlessStopped drops an error of an agent that was told to stop: it comes of that.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
 	return nil
 }
