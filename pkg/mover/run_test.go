@@ -101,6 +101,23 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 		Entry("a number out of range", "99999999999999999999", 0, true),
 	)
 
+	DescribeTable("compares the volume with the snapshot asked for", func(ctx context.Context, asked, parent string, full bool) {
+		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.patch(ctx, `{"spec":{"parentSnapshot":"`+asked+`"}}`)
+		b.start()
+		request := b.uploading()
+		Expect(request.ParentSnapshot).To(Equal(parent))
+		Expect(request.Full).To(Equal(full))
+		b.uploader.succeed()
+		_, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+	},
+		Entry("the default", "", "", false),
+		Entry("the latest", "auto", "", false),
+		Entry("none", "none", "", true),
+		Entry("one by its ID", "k0123", "k0123", false),
+	)
+
 	It("reports a snapshot that was saved before the cancellation took effect", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		late := &lateUploader{fakeUploader: b.uploader}

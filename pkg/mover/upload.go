@@ -121,7 +121,7 @@ func uploadReporting(
 }
 
 func (m *movement) request(du *v2alpha1.DataUpload) repository.UploadRequest {
-	return repository.UploadRequest{
+	request := repository.UploadRequest{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,
 		Path:             m.VolumePath,
@@ -131,6 +131,14 @@ func (m *movement) request(du *v2alpha1.DataUpload) repository.UploadRequest {
 		ParallelFiles:    parallelFiles(du.Spec.DataMoverConfig, m.Log),
 		Confirm:          m.confirm,
 	}
+	switch parent := du.Spec.ParentSnapshot; parent {
+	case "", v2alpha1.ParentSnapshotAuto:
+	case v2alpha1.ParentSnapshotNone:
+		request.Full = true
+	default:
+		request.ParentSnapshot = parent
+	}
+	return request
 }
 
 // parallelFiles returns how many files to read at the same time, 0 for the default. A bad value costs no backup.
