@@ -56,12 +56,20 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	election := newElection(options)
+	election, err := newElection(options)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	standstill, err := newStandstill(ctx, options, election.lock, scheme)
+	if err != nil {
+		return err
+	}
 	group.Go(func() error { return serveMetrics(ctx, options) })
-	group.Go(func() error { return serveHealth(ctx, options, election.Check) })
+	group.Go(func() error { return serveHealth(ctx, options, election.Check, standstill.Check) })
+	group.Go(func() error { standstill.run(ctx); return nil })
 	group.Go(func() error {
-		return election.run(ctx, func(ctx context.Context) error { return reconcile(ctx, options, configuration, scheme) })
+		return election.run(ctx, func(ctx context.Context) error { return reconcile(ctx, options, configuration, scheme, standstill) })
 	})
 	return group.Wait()
 }

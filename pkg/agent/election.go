@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/utils/clock"
 
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
@@ -32,11 +33,24 @@ var errLeaseLost = errors.New("the lease was lost to another agent, or the API s
 
 type election struct {
 	options Options
+	lock    *watchedLock
 	watch   *leaderelection.HealthzAdaptor
 }
 
-func newElection(options Options) *election {
-	return &election{options: options, watch: leaderelection.NewLeaderHealthzAdaptor(healthGrace)}
+func newElection(options Options) (*election, error) {
+	// Own client, so that a busy reconciler cannot hold up the renewal of the lease.
+	config := rest.CopyConfig(options.RESTConfig)
+	config.Timeout = renewDeadline / 2
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, options.Namespace, leaseName,
+		resourcelock.ResourceLockConfig{Identity: identity()}, config, renewDeadline)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the lease: %w", err)
+	}
+	return &election{
+		options: options,
+		lock:    newWatchedLock(lock, clock.RealClock{}),
+		watch:   leaderelection.NewLeaderHealthzAdaptor(healthGrace),
+	}, nil
 }
 
 // Check fails when the agent believes to lead but has not renewed its lease.
@@ -47,19 +61,11 @@ func (e *election) Check(request *http.Request) error {
 // run takes part in the election until ctx ends, and leads while the lease is held. It ends with an error when the lease
 // is lost: a fresh process is the safe way to stop everything that leading meant.
 func (e *election) run(ctx context.Context, lead func(context.Context) error) error {
-	// Own client, so that a busy reconciler cannot hold up the renewal of the lease.
-	config := rest.CopyConfig(e.options.RESTConfig)
-	config.Timeout = renewDeadline / 2
-	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, e.options.Namespace, leaseName,
-		resourcelock.ResourceLockConfig{Identity: identity()}, config, renewDeadline)
-	if err != nil {
-		return fmt.Errorf("preparing the lease: %w", err)
-	}
 	electing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:            lock,
+		Lock:            e.lock,
 		LeaseDuration:   leaseDuration,
 		RenewDeadline:   renewDeadline,
 		RetryPeriod:     retryPeriod,

@@ -26,11 +26,11 @@ func serveMetrics(ctx context.Context, options Options) error {
 }
 
 // serveHealth serves /healthz, which fails for a leader that is stuck, and /readyz, which succeeds once the configuration
-// is known to be good.
-func serveHealth(ctx context.Context, options Options, healthy healthz.Checker) error {
+// is known to be good, as long as agents work.
+func serveHealth(ctx context.Context, options Options, healthy, ready healthz.Checker) error {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", healthz.CheckHandler{Checker: healthy})
-	mux.Handle("/readyz", healthz.CheckHandler{Checker: healthz.Ping})
+	mux.Handle("/readyz", healthz.CheckHandler{Checker: ready})
 	return serve(ctx, "health", options.HealthAddress, mux)
 }
 

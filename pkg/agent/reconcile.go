@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
@@ -30,10 +27,16 @@ const (
 const component = "node-agent"
 
 // reconcile does the leader's work until ctx ends.
-func reconcile(ctx context.Context, options Options, configuration *live.Configuration, scheme *runtime.Scheme) error {
-	mgr, err := newManager(options, configuration, scheme)
+func reconcile(
+	ctx context.Context, options Options, configuration *live.Configuration, scheme *runtime.Scheme, standstill *standstill,
+) error {
+	failures := &watchErrors{}
+	mgr, watched, err := newManager(options, configuration, scheme, failures)
 	if err != nil {
 		return err
+	}
+	if !standstill.awaitServed(ctx, mgr.GetRESTMapper()) {
+		return nil // it was stopped
 	}
 	recorder := mgr.GetEventRecorder(component)
 	if err := configuration.Lead(ctx, mgr.GetAPIReader(), recorder); err != nil {
@@ -72,17 +75,10 @@ func reconcile(ctx context.Context, options Options, configuration *live.Configu
 			return err
 		}
 	}
-	if err := mgr.Add(&sweep.Sweeper{
-		Namespace: options.Namespace,
-		Grace:     sweep.DefaultGrace,
-		Reader:    mgr.GetClient(),
-		Live:      mgr.GetAPIReader(),
-		Remover:   reconciler,
-		Clock:     clock.RealClock{},
-		Log:       options.Log,
-	}); err != nil {
-		return fmt.Errorf("setting up the sweeper: %w", err)
+	if err := addSweeper(mgr, options, reconciler); err != nil {
+		return err
 	}
+	go standstill.awaitInformers(ctx, mgr.GetCache(), failures, watched)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
 	}
@@ -97,13 +93,32 @@ func unlessStopped(ctx context.Context, err error) error {
 	return nil
 }
 
-// newManager builds the manager, after a look at what the cluster serves.
-func newManager(options Options, configuration *live.Configuration, scheme *runtime.Scheme) (ctrl.Manager, error) {
+func addSweeper(mgr ctrl.Manager, options Options, remover sweep.Remover) error {
+	err := mgr.Add(&sweep.Sweeper{
+		Namespace: options.Namespace,
+		Grace:     sweep.DefaultGrace,
+		Reader:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Remover:   remover,
+		Clock:     clock.RealClock{},
+		Log:       options.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("setting up the sweeper: %w", err)
+	}
+	return nil
+}
+
+// newManager builds the manager. watched are the kinds that it holds informers for.
+func newManager(
+	options Options, configuration *live.Configuration, scheme *runtime.Scheme, failures *watchErrors,
+) (mgr ctrl.Manager, watched []client.Object, err error) {
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
 	cacheOptions := dataupload.CacheOptions(options.Namespace)
 	configuration.LimitCache(&cacheOptions)
-	mgr, err := ctrl.NewManager(restConfig, ctrl.Options{
+	cacheOptions.DefaultWatchErrorHandler = failures.record
+	mgr, err = ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme: scheme,
 		Cache:  cacheOptions,
 		// Both are served by the agent, also while it does not lead.
@@ -111,23 +126,7 @@ func newManager(options Options, configuration *live.Configuration, scheme *runt
 		HealthProbeBindAddress: "0",
 	})
 	if err != nil {
-		return nil, fmt.Errorf("building the manager: %w", err)
+		return nil, nil, fmt.Errorf("building the manager: %w", err)
 	}
-	return mgr, checkServed(mgr.GetRESTMapper())
-}
-
-const installSnapshotter = "install the CRDs and the controller of the CSI external-snapshotter"
-
-// checkServed fails with a readable message where the cluster lacks a CRD, which informers would only wait for.
-func checkServed(mapper meta.RESTMapper) error {
-	for kind, hint := range map[schema.GroupVersionKind]string{
-		v2alpha1.GroupVersion.WithKind("DataUpload"):                    "install Velero's CRDs (velero install --crds-only)",
-		snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshot"):        installSnapshotter,
-		snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshotContent"): installSnapshotter,
-	} {
-		if _, err := mapper.RESTMapping(kind.GroupKind(), kind.Version); err != nil {
-			return fmt.Errorf("the cluster does not serve %s (%w): %s", kind.Kind, err, hint)
-		}
-	}
-	return nil
+	return mgr, watchedKinds(cacheOptions), nil
 }

@@ -19,6 +19,7 @@ func exposed(changes ...func(*expose.Exposed)) expose.Exposed {
 	e := expose.Exposed{
 		PVC:               expose.BackupPVC(du, section, volume),
 		Pod:               expose.BackupPod(du, config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
+		Class:             "gold",
 		StorageClassFound: true,
 	}
 	e.PVC.Status.Phase = corev1.ClaimPending
@@ -47,14 +48,51 @@ func containerWaiting(reason, message string) func(*expose.Exposed) {
 	}
 }
 
-func warning(kind, reason, message string, at time.Duration) func(*expose.Exposed) {
+// event was seen for the first time at, and for the last time some minutes later.
+func event(kind, reason, message string, at, last time.Duration) func(*expose.Exposed) {
 	return func(e *expose.Exposed) {
-		e.Warnings = append(e.Warnings, corev1.Event{
-			InvolvedObject: corev1.ObjectReference{Kind: kind}, Reason: reason, Message: message,
-			LastTimestamp: metav1.NewTime(time.Unix(1_800_000_000, 0).Add(at)),
+		start := time.Unix(1_800_000_000, 0)
+		e.Events = append(e.Events, corev1.Event{
+			InvolvedObject: corev1.ObjectReference{Kind: kind}, Type: corev1.EventTypeNormal, Reason: reason, Message: message,
+			FirstTimestamp: metav1.NewTime(start.Add(at)), LastTimestamp: metav1.NewTime(start.Add(last)),
 		})
 	}
 }
+
+func warning(kind, reason, message string, at time.Duration) func(*expose.Exposed) {
+	return repeated(kind, reason, message, at, at)
+}
+
+// repeated is a warning that was seen again.
+func repeated(kind, reason, message string, at, last time.Duration) func(*expose.Exposed) {
+	return func(e *expose.Exposed) {
+		event(kind, reason, message, at, last)(e)
+		e.Events[len(e.Events)-1].Type = corev1.EventTypeWarning
+	}
+}
+
+func late(e *expose.Exposed) { e.DelayedBinding = true }
+
+// readOnly makes backupPVC and pod as readOnly: true does.
+func readOnly(e *expose.Exposed) {
+	section := config.BackupPVC{ReadOnly: true}
+	remake(e, section)
+}
+
+func readOnlySPC(e *expose.Exposed) {
+	remake(e, config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true})
+}
+
+func remake(e *expose.Exposed, section config.BackupPVC) {
+	volume := volumeOf(corev1.PersistentVolumeFilesystem)
+	e.PVC = expose.BackupPVC(dataUpload(), section, volume)
+	e.Pod = expose.BackupPod(dataUpload(), config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"})
+	e.PVC.Status.Phase, e.Pod.Status.Phase = corev1.ClaimPending, corev1.PodPending
+}
+
+// relabel is what containerd says where SELinux is on and the volume is mounted read-only.
+const relabel = `failed to generate spec: relabel "/var/lib/kubelet/pods/86e8ad89/volumes/kubernetes.io~csi/pvc/mount" with ` +
+	`"system_u:object_r:container_file_t:s0:c442,c843" failed: lsetxattr /var/lib/kubelet/pods/86e8ad89: read-only file system`
 
 const unboundClaims = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: not helpful"
 
@@ -63,15 +101,20 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Expect(reason.Code).To(Equal(code))
 	Expect(reason.Expected).To(Equal(expected), reason.Message)
 	for _, word := range words {
-		Expect(reason.Message).To(ContainSubstring(word))
+		Expect(reason.Text()).To(ContainSubstring(word))
 	}
-	Expect(reason.Message).NotTo(ContainSubstring("\n"))
+	Expect(reason.Text()).NotTo(ContainSubstring("\n"))
 },
 	Entry("nothing wrong, backupPVC on its way", exposed(),
 		expose.WaitingForBackupPVC, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`),
 	Entry("nothing wrong, pod on its way", exposed(bound), expose.WaitingForBackupPod, true, "is not running yet"),
-	Entry("nothing wrong, class waits for the pod", exposed(func(e *expose.Exposed) { e.DelayedBinding = true }),
-		expose.WaitingForBackupPod, true, "is not running yet"),
+	Entry("nothing wrong, pod on its node", exposed(bound, func(e *expose.Exposed) { e.Pod.Spec.NodeName = "node-7" }),
+		expose.WaitingForBackupPod, true, "is not running yet on node node-7"),
+	Entry("nothing wrong, class waits for the pod", exposed(late),
+		expose.WaitingForFirstConsumer, true, "is provisioned when the scheduler has chosen a node"),
+	Entry("nothing wrong, node chosen", exposed(late, func(e *expose.Exposed) {
+		e.PVC.Annotations = map[string]string{"volume.kubernetes.io/selected-node": "node-7"}
+	}), expose.WaitingForBackupPVC, true, "is being provisioned for node node-7"),
 	Entry("storage class missing", exposed(func(e *expose.Exposed) { e.StorageClassFound = false }, unschedulable(unboundClaims)),
 		expose.StorageClassMissing, false, `storage class "fast" not found`),
 	Entry("a class that is gone after the backupPVC was bound does not matter",
@@ -92,15 +135,73 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("no node fits", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
 		expose.Unschedulable, false, "3 Insufficient cpu."),
 	Entry("no node fits, and the class waits for one",
-		exposed(func(e *expose.Exposed) { e.DelayedBinding = true }, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
+		exposed(late, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
 		expose.Unschedulable, false, "3 Insufficient cpu."),
-	Entry("image cannot be pulled", exposed(bound, containerWaiting("ImagePullBackOff", "Back-off pulling image")),
-		expose.ImagePullFailed, false, "registry/agent:v1", "Back-off pulling image"),
+	Entry("the autoscaler starts a node", exposed(late, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
+		event("Pod", "NotTriggerScaleUp", "in backoff", 0, 0),
+		event("Pod", "TriggeredScaleUp", "pod triggered scale-up: [{pool 1->2 (max: 8)}]", 0, time.Minute)),
+		expose.WaitingForAutoscaler, true, "waits for a node", "pool 1->2 (max: 8)"),
+	Entry("Karpenter starts a node", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
+		event("Pod", "Nominated", "Pod should schedule on: nodeclaim/default-cvkcv", 0, 0)),
+		expose.WaitingForAutoscaler, true, "nodeclaim/default-cvkcv"),
+	Entry("the autoscaler does not help", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
+		event("Pod", "TriggeredScaleUp", "pod triggered scale-up", 0, 0),
+		event("Pod", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached", 0, time.Minute)),
+		expose.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: pod didn't trigger scale-up: 1 max node group size reached"),
+	Entry("Karpenter does not help", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
+		warning("Pod", "FailedScheduling", "of the scheduler", time.Minute),
+		warning("Pod", "FailedScheduling", "incompatible with nodepool", 0), func(e *expose.Exposed) {
+			e.Events[1].ReportingController = "karpenter"
+		}),
+		expose.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: incompatible with nodepool"),
+	Entry("what the autoscaler did for a pod that has a node by now", exposed(bound, event("Pod", "TriggeredScaleUp", "x", 0, 0)),
+		expose.WaitingForBackupPod, true),
+	Entry("image cannot be pulled, and nothing says why",
+		exposed(bound, containerWaiting("ImagePullBackOff", `Back-off pulling image "registry/agent:v1"`)),
+		expose.ImagePullFailed, false, `cannot pull image registry/agent:v1: Back-off pulling image`),
+	Entry("secret of a container is missing", exposed(bound, containerWaiting("CreateContainerConfigError", "")),
+		expose.ContainerNotStarting, false, "does not start: CreateContainerConfigError"),
 	Entry("container cannot be made", exposed(bound, containerWaiting("CreateContainerConfigError", `secret "x" not found`)),
 		expose.ContainerNotStarting, false, `secret "x" not found`),
 	Entry("container is being made", exposed(bound, containerWaiting("ContainerCreating", "")), expose.WaitingForBackupPod, true),
 	Entry("volume cannot be mounted", exposed(bound, warning("Pod", "FailedMount", "permission denied", 0)),
 		expose.MountFailed, false, "FailedMount: permission denied"),
+	Entry("volume cannot be attached, and the kubelet only says that it waits", exposed(bound,
+		warning("Pod", "FailedAttachVolume", "Multi-Attach error for volume", 0),
+		warning("Pod", "FailedMount", "Unable to attach or mount volumes: timed out waiting for the condition", time.Minute)),
+		expose.MountFailed, false, "FailedAttachVolume: Multi-Attach error for volume"),
+	Entry("two complaints in turn: the one that came up last",
+		exposed(bound, repeated("Pod", "FailedMount", "new", time.Minute, 9*time.Minute), repeated("Pod", "FailedMount", "old", 0, 10*time.Minute)),
+		expose.MountFailed, false, "FailedMount: new"),
+	Entry("a complaint that is long over",
+		exposed(bound, repeated("Pod", "FailedMount", "over", time.Minute, 2*time.Minute), repeated("Pod", "FailedMount", "again", 0, 10*time.Minute)),
+		expose.MountFailed, false, "FailedMount: again"),
+	Entry("many complaints that client-go has made one", exposed(bound, warning("Pod", "FailedMount", "(combined from similar events): denied", 0)),
+		expose.MountFailed, false, "FailedMount: denied"),
+	Entry("no network for the pod", exposed(bound, warning("Pod", "FailedCreatePodSandBox", "plugin type calico failed", 0)),
+		expose.ContainerNotStarting, false, "FailedCreatePodSandBox: plugin type calico failed"),
+	Entry("a warning of no consequence", exposed(bound, warning("Pod", "DNSConfigForming", "Nameserver limits were exceeded", 0)),
+		expose.WaitingForBackupPod, true),
+	Entry("driver without ReadOnlyMany, at provisioning", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
+		"rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_READER_ONLY not supported", 0)),
+		expose.ReadOnlyManyUnsupported, false, "MULTI_NODE_READER_ONLY not supported", "readOnly needs a CSI driver", "remove backupPVC.gold.readOnly"),
+	Entry("the same words about a volume that is not ReadOnlyMany", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
+		"Volume capabilities not supported", 0)), expose.ProvisioningFailed, false),
+	Entry("another error of a driver that was asked for ReadOnlyMany", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
+		"no space left", 0)), expose.ProvisioningFailed, false, "ReadOnlyMany): ProvisioningFailed: no space left"),
+	Entry("driver without ReadOnlyMany, at mounting", exposed(readOnly, bound, warning("Pod", "FailedMount",
+		"MountVolume.SetUp failed: rpc error: code = InvalidArgument desc = Volume capability not supported", 0)),
+		expose.MountFailed, false, "Volume capability not supported", "remove backupPVC.gold.readOnly"),
+	Entry("file system that wants to be repaired", exposed(readOnly, bound, warning("Pod", "FailedMount",
+		"mount failed: recovery required on readonly filesystem", 0)), expose.MountFailed, false, "remove backupPVC.gold.readOnly"),
+	Entry("a complaint about a class that has come to be", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
+		`storageclass.storage.k8s.io "fast" not found`, 0)), expose.WaitingForBackupPVC, true),
+	Entry("label of a read-only volume", exposed(readOnly, bound, containerWaiting("CreateContainerError", relabel)),
+		expose.SELinuxRelabelFailed, false, "read-only file system", "backupPVC.gold.spcNoRelabeling: true"),
+	Entry("label of a read-only volume with spc_t", exposed(readOnlySPC, bound, containerWaiting("CreateContainerError", relabel)),
+		expose.ContainerNotStarting, false, "read-only file system"),
+	Entry("label of a volume that may be written", exposed(bound, containerWaiting("CreateContainerError", relabel)),
+		expose.ContainerNotStarting, false, "read-only file system"),
 	Entry("an old word of the scheduler is no mount failure", exposed(bound, warning("Pod", "FailedScheduling", "earlier", 0)),
 		expose.WaitingForBackupPod, true),
 )
@@ -110,7 +211,7 @@ var _ = DescribeTable("why a VolumeSnapshot is not ready", func(status *snapshot
 	Expect(expose.IsReady(snapshot)).To(BeFalse())
 	reason := expose.Snapshot(snapshot)
 	Expect(reason.Code).To(Equal(code))
-	Expect(reason.Message).To(And(ContainSubstring("shop/s"), ContainSubstring(words)))
+	Expect(reason.Text()).To(And(ContainSubstring("shop/s"), ContainSubstring(words)))
 	Expect(reason.Expected).To(Equal(code == expose.WaitingForVolumeSnapshot))
 },
 	Entry("new", nil, expose.WaitingForVolumeSnapshot, "not bound"),
@@ -120,3 +221,20 @@ var _ = DescribeTable("why a VolumeSnapshot is not ready", func(status *snapshot
 	Entry("failed", &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("quota")}},
 		expose.VolumeSnapshotError, "quota"),
 )
+
+var _ = Describe("an image that cannot be pulled", func() {
+	const cause = "rpc error: code = NotFound desc = registry/agent:v1: not found"
+
+	It("has one cause, whatever the kubelet is doing about it", func() {
+		pulled := warning("Pod", "Failed", `Failed to pull image "registry/agent:v1": `+cause, 0)
+		for _, state := range [][2]string{
+			{"ErrImagePull", cause},
+			{"ImagePullBackOff", `Back-off pulling image "registry/agent:v1"`},
+			{"ImagePullBackOff", `Back-off pulling image "registry/agent:v1": ErrImagePull: ` + cause},
+		} {
+			reason := expose.Explain(exposed(bound, pulled, warning("Pod", "Failed", "Error: ErrImagePull", time.Second), containerWaiting(state[0], state[1])))
+			Expect(reason.Code).To(Equal(expose.ImagePullFailed))
+			Expect(reason.Text()).To(Equal("backup pod velero/backup-1-x7k2p cannot pull image registry/agent:v1: "+cause), state[1])
+		}
+	})
+})

@@ -51,11 +51,15 @@ var (
 		Namespace: namespace, Name: "leading",
 		Help: "1 if this agent is the one that reconciles, else 0.",
 	})
+	standstill = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "standstill",
+		Help: "1 if this agent sees that no agent works on DataUploads, else 0.",
+	})
 )
 
 func init() {
 	metrics.Registry.MustRegister(uploadSuccess, uploadFailure, uploadCancel,
-		prepareSeconds, moveSeconds, movedBytes, changedBytes, lostAttempts, buildInfo, leading)
+		prepareSeconds, moveSeconds, movedBytes, changedBytes, lostAttempts, buildInfo, leading, standstill)
 }
 
 func veleroCounter(name, help string) *prometheus.CounterVec {
@@ -86,6 +90,11 @@ func ObserveEnded(node, phase string, took time.Duration, processed, incremental
 // SetBuildInfo publishes the version that runs.
 func SetBuildInfo(version string) {
 	buildInfo.WithLabelValues(version).Set(1)
+}
+
+// SetStandstill publishes whether this agent sees that no agent works on DataUploads.
+func SetStandstill(stands bool) {
+	standstill.Set(oneIf(stands))
 }
 
 // SetLeading publishes whether this agent leads.

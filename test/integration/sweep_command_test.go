@@ -48,7 +48,7 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(gexec.CleanupBuildArtifacts)
 		Expect(live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: sweepNamespace}})).To(Succeed())
-		config = asDaemonSet(ctx)
+		config = asDaemonSet(ctx, sweepNamespace)
 	})
 
 	sweep := func(args ...string) *gexec.Session {
@@ -187,9 +187,9 @@ func (l leftover) collect(ctx context.Context) {
 	}
 }
 
-// asDaemonSet gives the DaemonSet's account the rights of config/rbac in sweepNamespace, and returns a kubeconfig that
+// asDaemonSet gives the DaemonSet's account the rights of config/rbac in a namespace, and returns a kubeconfig that
 // has these rights only.
-func asDaemonSet(ctx context.Context) string {
+func asDaemonSet(ctx context.Context, namespace string) string {
 	GinkgoHelper()
 	module, err := controlplane.ModuleDir()
 	Expect(err).NotTo(HaveOccurred())
@@ -206,10 +206,10 @@ func asDaemonSet(ctx context.Context) string {
 			obj := &unstructured.Unstructured{}
 			Expect(yaml.Unmarshal(document, &obj.Object)).To(Succeed())
 			if obj.GetNamespace() != "" {
-				obj.SetNamespace(sweepNamespace)
+				obj.SetNamespace(namespace)
 			}
 			if _, bound := obj.Object["subjects"]; bound {
-				subject := map[string]any{"kind": rbacv1.ServiceAccountKind, "name": "node-agent", "namespace": sweepNamespace}
+				subject := map[string]any{"kind": rbacv1.ServiceAccountKind, "name": "node-agent", "namespace": namespace}
 				Expect(unstructured.SetNestedSlice(obj.Object, []any{subject}, "subjects")).To(Succeed())
 			}
 			Expect(live.Create(ctx, obj)).To(Succeed())
@@ -219,7 +219,7 @@ func asDaemonSet(ctx context.Context) string {
 	config, err := clientcmd.Load(plane.Kubeconfig)
 	Expect(err).NotTo(HaveOccurred())
 	for _, user := range config.AuthInfos {
-		user.Impersonate = "system:serviceaccount:" + sweepNamespace + ":node-agent"
+		user.Impersonate = "system:serviceaccount:" + namespace + ":node-agent"
 	}
 	file := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(clientcmd.WriteToFile(*config, file)).To(Succeed())

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,11 @@ type trial struct {
 	clock    *clocktesting.FakePassiveClock
 	recorder *events.FakeRecorder
 	r        *dataupload.Reconciler
+
+	// said counts what others have recorded about the trial's objects.
+	said int
+	// webhook refuses the trial's pods, in some specs.
+	webhook *httptest.Server
 }
 
 var trials int
@@ -226,15 +232,7 @@ func occupySlot(ctx context.Context) func() {
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
 		Status:     v2alpha1.DataUploadStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName},
 	}
-	Expect(live.Create(ctx, other)).To(Succeed())
-	key := client.ObjectKeyFromObject(other)
-	Eventually(func() error { return cached.Get(ctx, key, &v2alpha1.DataUpload{}) }).Should(Succeed())
-	return func() {
-		Expect(client.IgnoreNotFound(live.Delete(context.Background(), other))).To(Succeed())
-		Eventually(func() bool {
-			return apierrors.IsNotFound(cached.Get(context.Background(), key, &v2alpha1.DataUpload{}))
-		}).Should(BeTrue())
-	}
+	return leaveLater(ctx, other)
 }
 
 // readyRepository plays the Velero server.
@@ -317,9 +315,10 @@ func (t *trial) sourceStatus(ctx context.Context, status *snapshotv1.VolumeSnaps
 	Expect(live.Status().Update(ctx, source)).To(Succeed())
 }
 
-func setRepository(ctx context.Context, phase velerov1.BackupRepositoryPhase, message string) {
+// repositoryError lets the Velero server find that the repository cannot be used.
+func repositoryError(ctx context.Context, message string) {
 	repository := &velerov1.BackupRepository{}
 	Expect(live.Get(ctx, client.ObjectKey{Namespace: velero, Name: "shop-default-kopia"}, repository)).To(Succeed())
-	repository.Status = velerov1.BackupRepositoryStatus{Phase: phase, Message: message}
+	repository.Status = velerov1.BackupRepositoryStatus{Phase: velerov1.BackupRepositoryPhaseNotReady, Message: message}
 	Expect(live.Update(ctx, repository)).To(Succeed())
 }

@@ -89,7 +89,7 @@ var _ = Describe("a DataUpload that waits", func() {
 			t.spec = func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "nowhere" }
 		}, func(context.Context, *trial) {}, `backup storage location "nowhere" not found`),
 		Entry("repository not ready", func(*trial) {}, func(ctx context.Context, _ *trial) {
-			setRepository(ctx, velerov1.BackupRepositoryPhaseNotReady, "access denied")
+			repositoryError(ctx, "access denied")
 		}, "backup repository shop-default-kopia is not ready: access denied"),
 		Entry("VolumeSnapshot missing", func(t *trial) {
 			t.spec = func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.VolumeSnapshot = "nothing" }
@@ -190,7 +190,7 @@ var _ = Describe("a DataUpload that waits", func() {
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("backup pod is refused"), ContainSubstring(`violates PodSecurity "restricted:latest"`)))
-		Expect(t.events()).To(ContainElement(HavePrefix("Warning AdmissionRefused")))
+		Expect(t.events()).To(ContainElement(HavePrefix("Warning PodSecurityRefused")))
 		enforce(ctx, "privileged")
 		t.abandon(ctx)
 		t.expectNothingLeft(ctx)

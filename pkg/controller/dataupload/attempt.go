@@ -48,8 +48,8 @@ func (r *Reconciler) lose(s *scope, how loss) (outcome, error) {
 		s.du.Status.Progress = v2alpha1.DataMoveOperationProgress{}
 		metav1.SetMetaDataLabel(&s.du.ObjectMeta, v2alpha1.ExposeOnGoingLabel, "true")
 	}
-	s.reason = expose.Reason{Code: backupPodLost}
-	s.du.Status.Message = r.inAttempt(s.du, fmt.Sprintf("starts after a back-off of %s", backOff(number)))
+	s.reason = pausing(backOff(number))
+	record(s.du, s.reason, r.inAttempt(s.du, s.reason.Text()))
 	return waitFor(time.Millisecond, expose.Reason{})
 }
 
@@ -64,9 +64,13 @@ func (r *Reconciler) awaitNextAttempt(ctx context.Context, s *scope) (outcome, e
 	}
 	pause := backOff(len(lost))
 	if remaining := lost[len(lost)-1].At.Add(pause).Sub(s.now); remaining > 0 {
-		return waitFor(remaining, expose.Reason{Code: backupPodLost, Message: fmt.Sprintf("starts after a back-off of %s", pause)})
+		return waitFor(remaining, pausing(pause))
 	}
 	return outcome{}, nil
+}
+
+func pausing(pause time.Duration) expose.Reason {
+	return expose.Reason{Code: backupPodLost, Message: fmt.Sprintf("starts after a back-off of %s", pause)}
 }
 
 func (r *Reconciler) removeLostPod(ctx context.Context, s *scope) (outcome, error) {

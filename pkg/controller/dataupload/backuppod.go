@@ -12,14 +12,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
-const (
-	// templateMissing is the code of waiting for the DaemonSet that backup pods are modelled on.
-	templateMissing = "AgentDaemonSetMissing"
-
-	podSecurityLabel      = "pod-security.kubernetes.io/enforce"
-	podSecurityBaseline   = "baseline"
-	podSecurityRestricted = "restricted"
-)
+// templateMissing is the code of waiting for the DaemonSet that backup pods are modelled on.
+const templateMissing = "AgentDaemonSetMissing"
 
 // ensureBackupPod makes the pod that reads the backupPVC.
 func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (outcome, error) {
@@ -51,9 +45,6 @@ func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkPodSecurity(ctx, s); err != nil {
-		return nil, err
-	}
 	return expose.BackupPod(s.du, s.config, volume, template), nil
 }
 
@@ -72,23 +63,4 @@ func (r *Reconciler) agentTemplate(ctx context.Context) (expose.AgentTemplate, e
 		return template, waiting(templateMissing, "%v", err)
 	}
 	return template, nil
-}
-
-// checkPodSecurity tells the user that spc_t and the pod security level of the namespace exclude each other, before the API
-// server refuses the pod with many more words.
-func (r *Reconciler) checkPodSecurity(ctx context.Context, s *scope) error {
-	if !expose.UsesSPC(s.section) {
-		return nil
-	}
-	namespace := &corev1.Namespace{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Name: r.Namespace}, namespace); err != nil {
-		return fmt.Errorf("reading namespace %s: %w", r.Namespace, err)
-	}
-	level := namespace.Labels[podSecurityLabel]
-	if level != podSecurityBaseline && level != podSecurityRestricted {
-		return nil
-	}
-	return waiting(admissionRefused,
-		"namespace %s enforces pod security level %s, which forbids the SELinux type spc_t that backupPVC.%s.spcNoRelabeling asks for: "+
-			"set label %s to privileged", r.Namespace, level, s.du.Spec.CSISnapshot.StorageClass, podSecurityLabel)
 }

@@ -19,7 +19,6 @@ import (
 // namespaces, because sources are there.
 func CacheOptions(namespace string) cache.Options {
 	inNamespace := map[string]cache.Config{namespace: {}}
-	warnings := fields.OneTermEqualSelector("type", corev1.EventTypeWarning)
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
@@ -28,12 +27,28 @@ func CacheOptions(namespace string) cache.Options {
 			&velerov1.BackupStorageLocation{}:   {Namespaces: inNamespace},
 			&corev1.Pod{}:                       {Namespaces: inNamespace, Label: having(v2alpha1.DataUploadLabel)},
 			&corev1.PersistentVolumeClaim{}:     {Namespaces: inNamespace},
-			&corev1.Event{}:                     {Namespaces: inNamespace, Field: warnings},
+			&corev1.Event{}:                     {Namespaces: inNamespace, Field: tellingEvents()},
 			&corev1.Node{}:                      {Transform: nodeFacts},
 			&corev1.PersistentVolume{}:          {Label: having(expose.OwnerUIDLabel)},
 			&snapshotv1.VolumeSnapshotContent{}: {Label: having(expose.OwnerUIDLabel)},
 		},
 	}
+}
+
+// smoothEvents are the reasons of Events that every backup pod and backupPVC gets on its way.
+var smoothEvents = []string{
+	"Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing", "SuccessfulAttachVolume",
+	"ExternalProvisioning", "Provisioning", "ProvisioningSucceeded", "WaitForFirstConsumer", "WaitForPodScheduled",
+}
+
+// tellingEvents selects Events that may say why something takes long. Warnings alone are not enough: what the cluster
+// autoscaler does about a pod is Normal. Our own, about DataUploads, need no reading.
+func tellingEvents() fields.Selector {
+	selectors := []fields.Selector{fields.OneTermNotEqualSelector("involvedObject.kind", "DataUpload")}
+	for _, reason := range smoothEvents {
+		selectors = append(selectors, fields.OneTermNotEqualSelector("reason", reason))
+	}
+	return fields.AndSelectors(selectors...)
 }
 
 func having(label string) labels.Selector {

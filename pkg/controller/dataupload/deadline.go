@@ -22,7 +22,7 @@ func (r *Reconciler) endPreparing(s *scope, end outcome, err error) {
 	case err != nil:
 		cause = r.inAttempt(s.du, err.Error())
 	case cause == "", end.reason.Message != "" && end.reason.Code != notMade:
-		cause = r.inAttempt(s.du, end.reason.Message)
+		cause = r.inAttempt(s.du, end.reason.Text())
 	}
 	s.end(canceled, fmt.Sprintf("not prepared within the prepare timeout of %s: %s", r.PrepareTimeout, cause))
 }

@@ -3,20 +3,29 @@ package dataupload
 import (
 	"context"
 	"fmt"
-	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // Codes of reasons that come from creating objects.
 const (
-	notMade          = "NotMade"
-	beingDeleted     = "BeingDeleted"
-	nameTaken        = "NameTaken"
-	quotaExceeded    = "QuotaExceeded"
-	admissionRefused = "AdmissionRefused"
+	notMade      = "NotMade"
+	beingDeleted = "BeingDeleted"
+	nameTaken    = "NameTaken"
 )
+
+// refusedRetry is how soon at the earliest to ask the API server again for what it refused.
+const refusedRetry = 10 * time.Second
+
+// askAgain is when to ask the API server again for what it refused. The cause, such as a quota, is not watched. The
+// longer the DataUpload has been waiting the longer it takes, so that many of them do not keep the API server busy.
+func (s *scope) askAgain() time.Duration {
+	return min(max(s.acceptedFor()/6, refusedRetry), resync)
+}
 
 // ensure creates an object, or adopts the one that an earlier pass has made and the cache does not show yet. kind is
 // its name in messages.
@@ -32,14 +41,13 @@ func ensure[T client.Object](ctx context.Context, r *Reconciler, s *scope, kind 
 		return desired, nil
 	case apierrors.IsAlreadyExists(err):
 		return adopt(ctx, r, s, kind, desired)
+	case apierrors.IsForbidden(err), expose.IsRefusal(err.Error()):
+		return none, &waitingError{
+			reason: expose.Refused(kind, s.du.Spec.CSISnapshot.StorageClass, err.Error()),
+			after:  s.askAgain(),
+		}
 	case apierrors.IsInvalid(err):
 		return none, terminal("%s is refused as invalid: %v", kind, err)
-	case apierrors.IsForbidden(err):
-		code := admissionRefused
-		if strings.Contains(err.Error(), "exceeded quota") {
-			code = quotaExceeded
-		}
-		return none, waiting(code, "%s is refused: %v", kind, err)
 	default:
 		return none, fmt.Errorf("creating %s %s: %w", kind, name, err)
 	}

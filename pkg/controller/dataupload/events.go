@@ -27,7 +27,7 @@ func (r *Reconciler) announce(s *scope, before *v2alpha1.DataUpload) {
 		}
 	}
 	if status.Phase == before.Status.Phase {
-		if status.Message != before.Status.Message && s.reason.Code != "" {
+		if s.reason.Code != "" {
 			r.announceWait(s)
 		}
 		return

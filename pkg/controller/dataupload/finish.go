@@ -38,6 +38,7 @@ func (r *Reconciler) finish(ctx context.Context, s *scope) (outcome, error) {
 	}
 	if reason.Message == "" {
 		s.du.Status.Message = r.inAttempt(s.du, "") // the node is back
+		delete(s.du.Annotations, waitingForAnnotation)
 	}
 	return wait(reason)
 }
@@ -77,7 +78,11 @@ func (r *Reconciler) takeResult(s *scope) (outcome, error) {
 	case how != loss{}:
 		return r.lose(s, how)
 	default:
-		s.end(failed, r.inAttempt(s.du, "backup pod failed: "+moverWords(moverEnd(s.pod))))
+		failure := moverWords(moverEnd(s.pod))
+		if hint := expose.FailureHint(s.pod, s.du.Spec.CSISnapshot.StorageClass, failure); hint != "" {
+			failure += "; " + hint
+		}
+		s.end(failed, r.inAttempt(s.du, "backup pod failed: "+failure))
 	}
 	return outcome{}, nil
 }

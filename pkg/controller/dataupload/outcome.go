@@ -50,9 +50,13 @@ func terminal(format string, args ...any) error {
 }
 
 // waitingError can heal without us: the DataUpload waits and says for what.
-type waitingError struct{ reason expose.Reason }
+type waitingError struct {
+	reason expose.Reason
+	// after is as in outcome.
+	after time.Duration
+}
 
-func (e *waitingError) Error() string { return e.reason.Message }
+func (e *waitingError) Error() string { return e.reason.Text() }
 
 func waiting(code, format string, args ...any) error {
 	return &waitingError{reason: expose.Reason{Code: code, Message: fmt.Sprintf(format, args...)}}
@@ -72,7 +76,10 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope, end outcome, err er
 		s.end(failed, terminalErr.message)
 		err = nil
 	case errors.As(err, &waitingErr):
-		end, err = outcome{waits: true, reason: waitingErr.reason}, nil
+		end, err = outcome{waits: true, reason: waitingErr.reason, after: waitingErr.after}, nil
+	case apierrors.IsForbidden(err) && !s.phase().IsTerminal():
+		end = outcome{waits: true, reason: expose.Refused("a request of the agent", "", err.Error()), after: s.askAgain()}
+		err = nil
 	}
 	if s.phase() == accepted && s.expired {
 		r.endPreparing(s, end, err)

@@ -27,7 +27,7 @@ func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, erro
 		s.du.Status.Message = r.inAttempt(s.du, "")
 		return outcome{}, nil
 	}
-	exposed := expose.Exposed{PVC: s.pvc, Pod: s.pod}
+	exposed := expose.Exposed{PVC: s.pvc, Pod: s.pod, Class: s.du.Spec.CSISnapshot.StorageClass}
 	if name := s.pvc.Spec.StorageClassName; name != nil {
 		class, err := r.storageClass(ctx, *name)
 		if err != nil {
@@ -37,22 +37,22 @@ func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, erro
 		exposed.DelayedBinding = class != nil && delaysBinding(class)
 	}
 	var err error
-	if exposed.Warnings, err = r.warningsAbout(ctx, s.pvc, s.pod); err != nil {
+	if exposed.Events, err = r.eventsAbout(ctx, s.pvc, s.pod); err != nil {
 		return outcome{}, err
 	}
 	return wait(expose.Explain(exposed))
 }
 
-// warningsAbout lists the Warning Events about some objects, from the cache.
-func (r *Reconciler) warningsAbout(ctx context.Context, objects ...client.Object) ([]corev1.Event, error) {
-	var warnings []corev1.Event
+// eventsAbout lists the Events about some objects, from the cache.
+func (r *Reconciler) eventsAbout(ctx context.Context, objects ...client.Object) ([]corev1.Event, error) {
+	var events []corev1.Event
 	for _, obj := range objects {
 		list := &corev1.EventList{}
 		err := r.Client.List(ctx, list, client.InNamespace(r.Namespace), client.MatchingFields{eventObjectIndex: string(obj.GetUID())})
 		if err != nil {
 			return nil, fmt.Errorf("listing events about %s: %w", obj.GetName(), err)
 		}
-		warnings = append(warnings, list.Items...)
+		events = append(events, list.Items...)
 	}
-	return warnings, nil
+	return events, nil
 }

@@ -81,8 +81,11 @@ func repositoryOutcome(repository *velerov1.BackupRepository) (outcome, error) {
 	case velerov1.BackupRepositoryPhaseReady:
 		return outcome{}, nil
 	case velerov1.BackupRepositoryPhaseNotReady:
-		return outcome{}, waiting(repositoryNotReady,
-			"backup repository %s is not ready: %s", repository.Name, repository.Status.Message)
+		return wait(expose.Reason{
+			Code:    repositoryNotReady,
+			Message: fmt.Sprintf("backup repository %s is not ready", repository.Name),
+			Quote:   repository.Status.Message,
+		})
 	default:
 		return wait(expose.Reason{
 			Code: waitingForRepository, Expected: true,

@@ -40,7 +40,7 @@ type scope struct {
 	// volume is read by the first step that needs it.
 	volume *expose.Volume
 
-	// reason is what the DataUpload waits for, as far as it is worth a message.
+	// reason is what the DataUpload waits for, if that is news.
 	reason expose.Reason
 
 	// lost is the cause of losing an attempt in this pass, for the metric.
@@ -62,6 +62,7 @@ func (r *Reconciler) observe(ctx context.Context, du *v2alpha1.DataUpload) (*sco
 	}
 	s.config = r.configuration(s)
 	s.section = s.config.BackupPVC
+	resume(s.du)
 	s.expired = s.phase() == accepted && !s.now.Before(r.prepareDeadline(du))
 
 	var err error

@@ -31,8 +31,8 @@ func (r *Reconciler) start(ctx context.Context, s *scope) (outcome, error) {
 	if place := r.toStart.claim(slots, s.du, list.Items, limit); place >= limit {
 		return wait(expose.Reason{
 			Code: waitingForSlot, Expected: true,
-			Message: fmt.Sprintf("waiting for a slot on node %s: place %d in its queue, %d at a time",
-				s.du.Status.Node, place-limit+1, limit),
+			Message: fmt.Sprintf("waiting for a slot on node %s: %s in its queue, %d at a time",
+				s.du.Status.Node, describePlace(place-limit+1), limit),
 		})
 	}
 	s.du.Status.Phase = inProgress

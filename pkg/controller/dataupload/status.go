@@ -22,6 +22,9 @@ func (r *Reconciler) write(ctx context.Context, s *scope) error {
 		return nil
 	}
 	s.du.Status.Message = truncate(s.du.Status.Message)
+	if s.phaseChanged() {
+		forgetOld(s)
+	}
 	before := s.read
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Patch(ctx, s.du, patch); err != nil {
@@ -40,8 +43,9 @@ func (r *Reconciler) explain(s *scope, reason expose.Reason) {
 	if reason.Expected && s.du.Status.Message == "" && s.phase() == accepted && s.acceptedFor() < patience {
 		return
 	}
-	s.reason = reason
-	s.du.Status.Message = r.inAttempt(s.du, reason.Message)
+	if record(s.du, reason, r.inAttempt(s.du, reason.Text())) {
+		s.reason = reason
+	}
 }
 
 // acceptedFor is how long ago the DataUpload was accepted.

@@ -1,0 +1,73 @@
+package expose
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// selectedNodeAnnotation is set on a PVC of a class with delayed binding when the scheduler has chosen its node.
+const selectedNodeAnnotation = "volume.kubernetes.io/selected-node"
+
+func explainPVC(e Exposed) Reason {
+	name := e.PVC.Namespace + "/" + e.PVC.Name
+	class := ""
+	if e.PVC.Spec.StorageClassName != nil {
+		class = *e.PVC.Spec.StorageClassName
+	}
+	described := fmt.Sprintf("backupPVC %s (storage class %q, %s)", name, class, accessModes(e.PVC))
+	switch event := e.complaint("PersistentVolumeClaim"); {
+	case !e.StorageClassFound:
+		return Reason{Code: StorageClassMissing, Message: fmt.Sprintf("backupPVC %s: storage class %q not found", name, class)}
+	case e.PVC.Status.Phase == corev1.ClaimLost:
+		return Reason{
+			Code:    ProvisioningFailed,
+			Message: fmt.Sprintf("backupPVC %s has lost its persistent volume %s", name, e.PVC.Spec.VolumeName),
+		}
+	case event != nil:
+		return unprovisioned(e, described, event)
+	case e.PVC.Annotations[selectedNodeAnnotation] != "":
+		return Reason{
+			Code: WaitingForBackupPVC, Expected: true,
+			Message: fmt.Sprintf("%s is being provisioned for node %s", described, e.PVC.Annotations[selectedNodeAnnotation]),
+		}
+	case e.DelayedBinding:
+		return Reason{
+			Code: WaitingForFirstConsumer, Expected: true,
+			Message: described + " is provisioned when the scheduler has chosen a node for the backup pod",
+		}
+	}
+	return Reason{Code: WaitingForBackupPVC, Expected: true, Message: described + " is not bound yet"}
+}
+
+func unprovisioned(e Exposed, described string, event *corev1.Event) Reason {
+	reason := Reason{Code: ProvisioningFailed, Message: described, Quote: event.Reason + ": " + textOf(event)}
+	if isReadOnlyMany(e.PVC) && aboutAccess.MatchString(event.Message) {
+		reason.Code, reason.Hint = ReadOnlyManyUnsupported, readOnlyHint(e.Class)
+	}
+	return reason
+}
+
+// aboutAccess recognises what drivers say of an access mode that they do not support. Each has words of its own, from
+// "invalid AccessModes [ReadOnlyMany]" to "Volume capability not supported".
+var aboutAccess = regexp.MustCompile(`(?i)read-?only|read only|multi[-_ ]?node|access[-_ ]?mode|capabilit(y|ies)`)
+
+func readOnlyHint(class string) string {
+	return fmt.Sprintf("readOnly needs a CSI driver that makes ReadOnlyMany volumes from snapshots: if this one cannot, "+
+		"remove backupPVC.%s.readOnly from the node-agent ConfigMap", class)
+}
+
+func isReadOnlyMany(pvc *corev1.PersistentVolumeClaim) bool {
+	return slices.Contains(pvc.Spec.AccessModes, corev1.ReadOnlyMany)
+}
+
+func accessModes(pvc *corev1.PersistentVolumeClaim) string {
+	modes := make([]string, 0, len(pvc.Spec.AccessModes))
+	for _, mode := range pvc.Spec.AccessModes {
+		modes = append(modes, string(mode))
+	}
+	return strings.Join(modes, ",")
+}
