@@ -171,11 +171,11 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	DescribeTable("says that spc_t and the pod security level exclude each other", func(ctx context.Context, level string) {
 		t := newTrial(backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}))
-		enforce(ctx, level)
+		t.enforce(ctx, level)
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("pod security level "+level), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
-		enforce(ctx, "privileged")
+		t.enforce(ctx, "privileged")
 		t.settle(ctx)
 		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).To(Succeed(), "it goes on when that is mended")
 		t.abandon(ctx)
@@ -186,12 +186,12 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	It("quotes the API server when the backup pod is refused", func(ctx context.Context) {
 		t := newTrial()
-		enforce(ctx, "restricted")
+		t.enforce(ctx, "restricted")
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("backup pod is refused"), ContainSubstring(`violates PodSecurity "restricted:latest"`)))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning PodSecurityRefused")))
-		enforce(ctx, "privileged")
+		t.enforce(ctx, "privileged")
 		t.abandon(ctx)
 		t.expectNothingLeft(ctx)
 	})
