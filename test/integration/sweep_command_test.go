@@ -99,7 +99,7 @@ $`))
 			"node-agent: not everything could be removed within 5s, still there: PersistentVolumeClaim sweeps/nightly-7, PersistentVolume pv-nightly-7"))
 
 		session = sweep("--grace=0s", "--timeout=1m")
-		Eventually(session.Out).WithTimeout(slow).Should(gbytes.Say("VolumeSnapshotContent +nightly-7"))
+		Eventually(session.Err).WithTimeout(slow).Should(gbytes.Say("removing a leftover.*kind=VolumeSnapshotContent"))
 		Eventually(func() int { w.collect(ctx); return session.ExitCode() }).WithTimeout(slow).Should(BeZero())
 		Expect(session.Out).To(gbytes.Say("removed PersistentVolumeClaim sweeps/nightly-7\n"))
 		Expect(session.Out).To(gbytes.Say("4 objects removed, nothing is left over\n"))
