@@ -30,6 +30,13 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	}
+	for _, manifest := range []string{
+		configMapManifest, "apiVersion: v1\nkind: Secret\n---\n" + configMapManifest,
+		"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  data: {c: '{\"podLabels\": 1}'}\n",
+		`{"apiVersion": "v1", "kind": "ConfigMap", "data": {"c": "{\n \"backupPVC\": 1}"}}`,
+	} {
+		f.Add([]byte(manifest))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		cfg, err := config.Decode(source, text)
 		checkTolerant(t, text, err)
@@ -84,5 +91,13 @@ func checkTolerant(t *testing.T, text []byte, strict error) {
 	}
 	if document.Config != nil {
 		checkDecoded(t, document.Config, nil)
+	}
+	lines := strings.Split(string(text), "\n")
+	for _, problem := range append(document.Problems, document.Warnings...) {
+		// Where positions count in a value, the source says so.
+		inFile := document.Source == source && problem.Line > 0 && problem.Line <= len(lines)
+		if document.Source == source && (!inFile || problem.Column < 1 || problem.Column > len([]rune(lines[problem.Line-1]))+1) {
+			t.Fatalf("no position in the file: %+v", problem)
+		}
 	}
 }

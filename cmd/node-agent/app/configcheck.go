@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -55,11 +57,12 @@ func writeReport(to io.Writer, report *check.Report, form string) error {
 func writeTable(to io.Writer, report *check.Report) error {
 	rows := []string{"LEVEL\tLINE\tCOLUMN\tPATH\tPROBLEM"}
 	for _, finding := range report.Findings {
-		path := finding.Path
-		if path == "" {
-			path = "-"
+		line, column := "-", "-"
+		if finding.Line > 0 {
+			line, column = strconv.Itoa(finding.Line), strconv.Itoa(finding.Column)
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%s\t%s", finding.Level, finding.Line, finding.Column, path, finding.Text()))
+		cells := []string{string(finding.Level), line, column, cmp.Or(finding.Path, "-"), finding.Text()}
+		rows = append(rows, strings.Join(cells, "\t"))
 	}
 	if len(report.Findings) == 0 {
 		rows = nil
