@@ -67,7 +67,11 @@ func Against(document *config.Document, cluster *Cluster) *Report {
 			Line: line, Column: column, Message: "`velero install` and Velero's own agent read JSON only, and refuse this text",
 		}})
 	}
-	if document.Config != nil && cluster != nil {
+	switch {
+	case cluster == nil:
+	case document.Config == nil:
+		report.add(Note, []config.Problem{{Message: "not held against the cluster, because of the errors"}})
+	default:
 		c := &checker{cfg: document.Config, cluster: cluster, document: document}
 		c.run()
 		report.Findings = append(report.Findings, c.findings...)

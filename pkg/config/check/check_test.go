@@ -235,7 +235,9 @@ var _ = Describe("a report", func() {
 		report := check.Against(config.Decoder{}.CheckFile("f", []byte("backupPVC: {gone: 1}\npriorityClassNam: x\n")), cluster())
 		Expect(report.Valid).To(BeFalse())
 		Expect(report.Count(check.Error)).To(Equal(2))
-		Expect(report.Count(check.Note)).To(BeZero())
+		Expect(report.Findings).To(ContainElement(check.Finding{
+			Level: check.Note, Problem: config.Problem{Message: "not held against the cluster, because of the errors"},
+		}))
 	})
 
 	It("is valid in spite of warnings", func() {

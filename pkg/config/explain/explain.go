@@ -23,6 +23,7 @@ func Text(source string, cfg *config.Config, cluster *check.Cluster) string {
 	t.pods()
 	t.nodes()
 	t.unused()
+	t.unread()
 	return t.String()
 }
 
@@ -119,7 +120,7 @@ func (t *text) nodesFor(selector *metav1.LabelSelector) string {
 	if selector != nil && config.Describe(selector) != "any" {
 		which = "those with " + config.Describe(selector)
 	}
-	if t.cluster == nil || which == "any" {
+	if !t.knowsNodes() || which == "any" {
 		return which
 	}
 	var names []string
@@ -162,7 +163,7 @@ func (t *text) pods() {
 // nodes explains how many volumes are moved at a time.
 func (t *text) nodes() {
 	t.head("Volumes moved at a time")
-	if t.cluster != nil {
+	if t.knowsNodes() {
 		for i := range t.cluster.Nodes {
 			node := &t.cluster.Nodes[i]
 			t.line("  %-3d on node %s", t.cfg.Concurrency(node.Labels), node.Name)
@@ -205,6 +206,20 @@ func (t *text) unused() {
 	if len(sections) > 0 {
 		t.head("Without effect on backups: %s", strings.Join(sections, ", "))
 	}
+}
+
+// unread tells what of the cluster could not be read, so that it was explained without.
+func (t *text) unread() {
+	if t.cluster == nil {
+		return
+	}
+	for _, kind := range slices.Sorted(maps.Keys(t.cluster.Unread)) {
+		t.head("Without the cluster's %s: %s", kind, t.cluster.Unread[kind])
+	}
+}
+
+func (t *text) knowsNodes() bool {
+	return t.cluster != nil && len(t.cluster.Nodes) > 0
 }
 
 func pairs(of map[string]string) string {

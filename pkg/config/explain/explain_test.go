@@ -167,6 +167,13 @@ Volumes moved at a time
 `))
 	})
 
+	It("does without what it may not read", func() {
+		text := explained(many, &check.Cluster{Unread: map[string]string{"nodes": "forbidden"}})
+		Expect(text).To(ContainSubstring("  8   on each node with big=yes\n"))
+		Expect(text).To(ContainSubstring("Volumes of storage class gone\n"))
+		Expect(text).To(HaveSuffix("\nWithout the cluster's nodes: forbidden\n"))
+	})
+
 	It("says when the class of the backupPVC, or a node for it, is missing", func() {
 		text := explained("backupPVC: {gold: {storageClass: lost}}\nloadAffinity: [{nodeSelector: {matchLabels: {disk: tape}}}]\n", cluster())
 		Expect(text).To(ContainSubstring("backupPVC    class lost, which does not exist"))
