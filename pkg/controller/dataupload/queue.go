@@ -62,7 +62,7 @@ func (q *queue) claim(l line, du *v2alpha1.DataUpload, all []v2alpha1.DataUpload
 // claimed tells whether du has passed although what is known of it does not show that yet.
 func (q *queue) claimed(l line, du *v2alpha1.DataUpload) bool {
 	key := client.ObjectKeyFromObject(du)
-	if q.claims[key] != claimOf(du) {
+	if held, found := q.claims[key]; !found || held != claimOf(du) {
 		return false
 	}
 	if !l.waits(du) {
