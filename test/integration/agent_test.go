@@ -89,6 +89,8 @@ var _ = Describe("the agent", Ordered, func() {
 			name = "agent-config"
 			makeConfigMap(ctx, name, data)
 		}
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "node-agent"}}
+		Expect(client.IgnoreNotFound(live.Delete(ctx, lease))).To(Succeed(), "that of an earlier spec's agent")
 		session, _, _ := startAgent("--node-agent-configmap=" + name)
 		Eventually(session).Should(gexec.Exit(1))
 		message := string(session.Err.Contents())
@@ -96,8 +98,7 @@ var _ = Describe("the agent", Ordered, func() {
 			Expect(message).To(ContainSubstring(word))
 		}
 		Expect(strings.Split(strings.TrimSpace(message), "\n")).To(HaveLen(1), "one readable message")
-		lease := &coordinationv1.Lease{}
-		Expect(apierrors.IsNotFound(live.Get(ctx, client.ObjectKey{Namespace: agentNamespace, Name: "node-agent"}, lease))).To(BeTrue())
+		Expect(apierrors.IsNotFound(live.Get(ctx, client.ObjectKeyFromObject(lease), lease))).To(BeTrue())
 	},
 		Entry("missing", nil, "configmap agents/missing, named by --node-agent-configmap, does not exist"),
 		Entry("two keys", map[string]string{"a": "{}", "b": "{}"}, "agents/agent-config", "a", "b"),
