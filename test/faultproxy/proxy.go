@@ -111,20 +111,21 @@ func (p *Proxy) Counts() map[Kind]int {
 
 // ServeHTTP forwards a request, or lets it go wrong.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("watch") == "true" {
+	watch := r.URL.Query().Get("watch") == "true"
+	if watch {
 		ctx, cut := context.WithCancel(r.Context())
 		defer cut()
 		r = r.WithContext(ctx)
 		p.follow(r, cut)
 		defer p.unfollow(r)
 	}
-	switch kind := p.draw(r.Method); kind {
-	case "":
+	switch kind := p.draw(r.Method); {
+	case kind == "":
 		p.forward.ServeHTTP(w, r)
-	case CutAfter:
+	case kind == CutAfter && !watch: // the answer to a watch has no end
 		p.forward.ServeHTTP(&discarded{header: http.Header{}}, r)
 		panic(http.ErrAbortHandler) // cuts the stream
-	case CutBefore:
+	case kind == CutBefore, kind == CutAfter:
 		panic(http.ErrAbortHandler)
 	default:
 		answer(w, kind)

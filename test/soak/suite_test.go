@@ -6,6 +6,7 @@ package soak
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -62,8 +63,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	SetDefaultEventuallyTimeout(30 * time.Second)
 	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	silent := logrus.New()
-	silent.SetOutput(GinkgoWriter)
-	silent.SetLevel(logrus.WarnLevel)
+	silent.SetOutput(io.Discard) // the local node tells of each conflict
 	logging.Bridge(silent)
 
 	seed = seedFromEnvironment()
