@@ -157,4 +157,18 @@ var _ = Describe("loadConcurrency", func() {
 		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
 		t.abandon(ctx)
 	})
+
+	It("is kept also by DataUploads that become prepared at once: each is seen to wait before it may start", func(ctx context.Context) {
+		t := newTrial(concurrency(config.LoadConcurrency{GlobalConfig: 1}))
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.provision(ctx)
+		t.runPod(ctx)
+		t.syncCache(ctx)
+		_, err := t.r.Reconcile(ctx, t.request())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		t.abandon(ctx)
+	})
 })

@@ -25,7 +25,8 @@ func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, erro
 		s.du.Status.Phase = prepared
 		s.du.Status.Node = s.pod.Spec.NodeName
 		s.du.Status.Message = r.inAttempt(s.du, "")
-		return outcome{}, nil
+		// It starts in another pass, when the cache shows it: who is not seen to wait on the node is not seen to have a slot there.
+		return wait(expose.Reason{})
 	}
 	exposed := expose.Exposed{PVC: s.pvc, Pod: s.pod, Class: s.du.Spec.CSISnapshot.StorageClass}
 	if name := s.pvc.Spec.StorageClassName; name != nil {
