@@ -28,7 +28,10 @@ var _ = DescribeTable("cancel", append([]any{func(ctx context.Context, phase v2a
 	t.settleAll(ctx)
 	du := t.upload(ctx)
 	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
-	Expect(du.Status.Message).To(ContainSubstring("canceled by request"))
+	if phase == v2alpha1.DataUploadPhaseCanceling {
+		phase = v2alpha1.DataUploadPhaseInProgress // it was canceled then
+	}
+	Expect(du.Status.Message).To(ContainSubstring("canceled by request while " + string(phase)))
 	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
 	Expect(du.Status.StartTimestamp).NotTo(BeNil())
 	Expect(du.Labels).NotTo(HaveKey("velero.io/expose-on-going"))

@@ -24,15 +24,16 @@ func (r *Reconciler) cancel(_ context.Context, s *scope) (outcome, error) {
 	if !s.du.Spec.Cancel && !isDeleting(s.du) {
 		return outcome{}, nil
 	}
+	message := cancelMessage(s)
 	if s.phase() == inProgress {
 		s.du.Status.Phase = canceling
-		s.du.Status.Message = cancelMessage(s)
+		s.du.Status.Message = message
 		return outcome{}, nil
 	}
 	if s.phase() == isNew {
 		guard(s)
 	}
-	s.end(canceled, cancelMessage(s))
+	s.end(canceled, message)
 	return outcome{}, nil
 }
 
