@@ -116,7 +116,7 @@ var _ = Describe("a lost backup pod", func() {
 		Entry("deleted by hand", v2alpha1.DataUploadPhaseInProgress, losing(deletePod), "backup pod is gone"),
 		Entry("evicted", v2alpha1.DataUploadPhaseInProgress, losing(evict), "Evicted: The node was low on resource: memory."),
 		Entry("out of memory", v2alpha1.DataUploadPhaseInProgress, endMover(137, "OOMKilled", ""), "more memory than allowed"),
-		Entry("killed", v2alpha1.DataUploadPhaseInProgress, endMover(137, "Error", "uploading"), "uploading (exit code 137, reason Error)"),
+		Entry("killed", v2alpha1.DataUploadPhaseInProgress, endMover(137, "Error", "opening\nuploading"), "was lost: uploading (exit code 137, reason Error)"),
 		Entry("interrupted", v2alpha1.DataUploadPhaseInProgress, endMover(75, "Error", "the store does not answer"), "the store does not answer"),
 		Entry("without a word", v2alpha1.DataUploadPhaseInProgress, losing(func(ctx context.Context, t *trial) {
 			t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodFailed })

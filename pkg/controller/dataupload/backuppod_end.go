@@ -82,14 +82,15 @@ func disruption(pod *corev1.Pod) string {
 	return ""
 }
 
-// moverWords is what the mover left behind and how it ended; it never is empty. A killed mover leaves no words of its own.
+// moverWords is what the mover left behind and how it ended; it never is empty. A killed mover leaves no words of its own:
+// what is there is the end of its log, of which a line will do.
 func moverWords(ended *corev1.ContainerStateTerminated) string {
 	message := strings.TrimSpace(ended.Message)
 	switch {
 	case message == "":
 		return "container ended with " + exit(ended)
 	case ended.ExitCode >= firstSignalCode:
-		return message + " (" + exit(ended) + ")"
+		return message[strings.LastIndexByte(message, '\n')+1:] + " (" + exit(ended) + ")"
 	default:
 		return message
 	}
