@@ -178,20 +178,40 @@ var _ = Describe("The exit code of a mover", func() {
 		Entry("anything else", errors.New("nobody knows"), 1),
 	)
 
-	It("is that of the API server while the repository is looked for", func(ctx context.Context) {
+	// withoutSecrets lets a number of requests for Secrets fail, and time pass until the mover has ended or uploads.
+	withoutSecrets := func(ctx context.Context, failures int) *bench {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.options.ResourceTimeout = time.Hour
 		b.intercept(interceptor.Funcs{Get: func(
 			ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption,
 		) error {
-			if _, ok := obj.(*corev1.Secret); ok {
+			if _, ok := obj.(*corev1.Secret); ok && failures > 0 {
+				failures--
 				return status(http.StatusServiceUnavailable)
 			}
 			return c.Get(ctx, key, obj, opts...)
 		}})
 		b.start()
+		Eventually(func() int {
+			b.clock.Step(time.Second)
+			return len(b.done) + len(b.uploader.begun)
+		}).WithTimeout(patience).Should(Equal(1))
+		return b
+	}
+
+	It("is that of the API server while the repository is looked for, in the end", func(ctx context.Context) {
+		b := withoutSecrets(ctx, 1000)
 		message, err := b.ended()
 		Expect(message).To(ContainSubstring("so says the API server"))
 		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
+	})
+
+	It("is not worth an attempt if the API server recovers", func(ctx context.Context) {
+		b := withoutSecrets(ctx, 4)
+		b.uploading()
+		b.uploader.succeed()
+		_, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
 	})
 })
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -21,6 +22,10 @@ import (
 const (
 	// parallelFilesKey is the setting of Velero's `backup create --parallel-files-upload`.
 	parallelFilesKey = "ParallelFilesUpload"
+
+	// The storage location is read maxLocates times, within about 20 seconds.
+	minLocateDelay = 500 * time.Millisecond
+	maxLocates     = 6
 
 	// closeTimeout is well below the time that a pod has after SIGTERM, so that the termination message gets written.
 	closeTimeout = 10 * time.Second
@@ -67,8 +72,7 @@ func (m *movement) open(ctx context.Context, du *v2alpha1.DataUpload) (Uploader,
 	defer limit.Stop()
 
 	m.Log.WithField("location", du.Spec.BackupStorageLocation).Info("Opening the repository")
-	access, err := location.Resolve(
-		ctx, m.Client, m.Namespace, du.Spec.BackupStorageLocation, du.Spec.SourceNamespace, m.WorkDir, m.Log)
+	access, err := m.locate(ctx, du)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +85,26 @@ func (m *movement) open(ctx context.Context, du *v2alpha1.DataUpload) (Uploader,
 			du.Spec.SourceNamespace, du.Spec.BackupStorageLocation, err)
 	}
 	return uploader, nil
+}
+
+// locate reads the storage location and what belongs to it. An API server that does not answer well is asked again for a
+// while: a whole attempt is worth more than one of its requests.
+func (m *movement) locate(ctx context.Context, du *v2alpha1.DataUpload) (repository.Access, error) {
+	delay := wait.Backoff{Duration: minLocateDelay, Factor: 2, Steps: maxLocates, Jitter: 0.5}
+	for {
+		access, err := location.Resolve(
+			ctx, m.Client, m.Namespace, du.Spec.BackupStorageLocation, du.Spec.SourceNamespace, m.WorkDir, m.Log)
+		pause := delay.Step()
+		if err == nil || !retryable(err) || delay.Steps == 0 {
+			return access, err
+		}
+		m.Log.WithError(err).WithField("delay", pause).Warn("Cannot read the storage location, trying again")
+		select {
+		case <-ctx.Done():
+			return repository.Access{}, err
+		case <-m.Clock.After(pause):
+		}
+	}
 }
 
 // discardUnwanted removes what this attempt and earlier ones have uploaded, if the move has ended because nobody wants it.
