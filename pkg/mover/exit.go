@@ -35,7 +35,7 @@ func retryable(err error) bool {
 	}
 	if answer, ok := errors.AsType[*apierrors.StatusError](err); ok {
 		code := answer.ErrStatus.Code
-		return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
+		return code == http.StatusConflict || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 	}
 	return repository.Retryable(err)
 }

@@ -171,6 +171,7 @@ var _ = Describe("The exit code of a mover", func() {
 		Entry("the network fails", &net.OpError{Op: "dial", Err: errors.New("no route to host")}, result.ExitRetryable),
 		Entry("the store is slow", context.DeadlineExceeded, result.ExitRetryable),
 		Entry("the API server is overloaded", status(http.StatusTooManyRequests), result.ExitRetryable),
+		Entry("somebody else has written", status(http.StatusConflict), result.ExitRetryable),
 		Entry("the API server fails", status(http.StatusInternalServerError), result.ExitRetryable),
 		Entry("the API server refuses", status(http.StatusForbidden), 1),
 		Entry("a file cannot be read", unreadable, 1),
