@@ -69,8 +69,7 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope, end outcome, err er
 	var waitingErr *waitingError
 	switch {
 	case err == nil:
-	case apierrors.IsConflict(err):
-		// Somebody else wrote: what this pass has seen is old.
+	case isOutdated(err):
 		return ctrl.Result{RequeueAfter: retry}, nil
 	case errors.As(err, &terminalErr):
 		s.end(failed, terminalErr.message)
@@ -92,12 +91,17 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope, end outcome, err er
 		r.explain(s, end.reason)
 	}
 	if err := r.write(ctx, s); err != nil {
-		if apierrors.IsConflict(err) {
+		if isOutdated(err) {
 			return ctrl.Result{RequeueAfter: retry}, nil
 		}
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: r.nextLook(s, end)}, nil
+}
+
+// isOutdated tells whether somebody else has written or deleted an object: what this pass has seen of it is old.
+func isOutdated(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsNotFound(err)
 }
 
 // nextLook is when the DataUpload must be looked at again if nothing happens before. Zero means never.
