@@ -107,7 +107,7 @@ var _ = Describe("a good run", func() {
 		Expect(live.Get(ctx, client.ObjectKey{Name: t.name}, content)).To(Succeed())
 		Expect(content.Spec.DeletionPolicy).To(Equal(snapshotv1.VolumeSnapshotContentDelete))
 		Expect(live.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, &snapshotv1.VolumeSnapshot{})).NotTo(Succeed())
-		Expect(storage.deleted).NotTo(HaveKey(handleOf(t.name)))
+		Expect(world.Deleted()).NotTo(HaveKey(t.inCluster().Handle()))
 	})
 
 	It("puts the backup pod where the source volume is, for a class that binds with the first consumer", func(ctx context.Context) {

@@ -1,5 +1,5 @@
 // Package integration drives the real reconciler against a real kube-apiserver. What a cluster's other controllers
-// would do is played by cluster_test.go; time is a fake clock.
+// would do is played by test/cluster; time is a fake clock.
 package integration
 
 import (
@@ -10,9 +10,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -21,16 +18,17 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/logging"
+	"github.com/node-agent/node-agent/test/cluster"
 	"github.com/node-agent/node-agent/test/controlplane"
 )
 
 const (
-	velero     = "velero"
-	nodeName   = "node-1"
-	fastClass  = "fast"
-	lateClass  = "late"
-	copyClass  = "copy"
-	goodPlace  = "default"
+	velero     = cluster.Velero
+	nodeName   = cluster.Node
+	fastClass  = cluster.FastClass
+	lateClass  = cluster.LateClass
+	copyClass  = cluster.CopyClass
+	goodPlace  = cluster.Location
 	cacheDelay = 10 * time.Second
 )
 
@@ -62,6 +60,7 @@ var _ = BeforeSuite(func() {
 	Expect(err).NotTo(HaveOccurred())
 	live, err = client.New(plane.Config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
+	world = cluster.New(live)
 	makeCommonObjects(context.Background())
 
 	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{
@@ -85,19 +84,7 @@ var _ = BeforeSuite(func() {
 
 // makeCommonObjects makes what an installation has before the first DataUpload.
 func makeCommonObjects(ctx context.Context) {
-	for _, name := range []string{velero, "shop"} {
-		Expect(live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
-	}
-	Expect(live.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "velero"}})).To(Succeed())
-	Expect(live.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})).To(Succeed())
-	for name, mode := range map[string]storagev1.VolumeBindingMode{
-		fastClass: storagev1.VolumeBindingImmediate, lateClass: storagev1.VolumeBindingWaitForFirstConsumer, copyClass: storagev1.VolumeBindingImmediate,
-	} {
-		Expect(live.Create(ctx, &storagev1.StorageClass{
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "csi.example.com", VolumeBindingMode: &mode,
-			ReclaimPolicy: new(corev1.PersistentVolumeReclaimRetain),
-		})).To(Succeed())
-	}
+	world.Install(ctx)
 	Expect(live.Create(ctx, &velerov1.BackupStorageLocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: goodPlace},
 		Spec:       velerov1.BackupStorageLocationSpec{Provider: "aws"},
@@ -106,20 +93,6 @@ func makeCommonObjects(ctx context.Context) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "archive"},
 		Spec: velerov1.BackupStorageLocationSpec{
 			Provider: "aws", AccessMode: velerov1.BackupStorageLocationReadOnly,
-		},
-	})).To(Succeed())
-	labels := map[string]string{"name": "node-agent"}
-	Expect(live.Create(ctx, &appsv1.DaemonSet{
-		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "node-agent"},
-		Spec: appsv1.DaemonSetSpec{
-			Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec: corev1.PodSpec{
-					ServiceAccountName: "velero",
-					Containers:         []corev1.Container{{Name: "node-agent", Image: "node-agent:test"}},
-				},
-			},
 		},
 	})).To(Succeed())
 }

@@ -30,6 +30,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/test/cluster"
 	"github.com/node-agent/node-agent/test/controlplane"
 )
 
@@ -103,7 +104,7 @@ $`))
 		Eventually(func() int { w.collect(ctx); return session.ExitCode() }).WithTimeout(slow).Should(BeZero())
 		Expect(session.Out).To(gbytes.Say("removed PersistentVolumeClaim sweeps/nightly-7\n"))
 		Expect(session.Out).To(gbytes.Say("4 objects removed, nothing is left over\n"))
-		Expect(storage.deleted[handleOf("nightly-7")]).To(Equal(1))
+		Expect(world.Deleted()["handle-nightly-7"]).To(Equal(1))
 		Expect(w.versions(ctx)).To(Equal([]string{"", "", "", "", ""}))
 		Expect(others.versions(ctx)).To(Equal(versions[5:]))
 
@@ -140,10 +141,10 @@ func makeLeftovers(ctx context.Context, name string, uid types.UID) leftover {
 	}
 	expose.Mark(pv, du)
 	content := &snapshotv1.VolumeSnapshotContent{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Finalizers: []string{finalizer}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Finalizers: []string{cluster.Finalizer}},
 		Spec: snapshotv1.VolumeSnapshotContentSpec{
 			Driver: "d", DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
-			Source:            snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: new(handleOf(name))},
+			Source:            snapshotv1.VolumeSnapshotContentSource{SnapshotHandle: new("handle-" + name)},
 			VolumeSnapshotRef: corev1.ObjectReference{Namespace: sweepNamespace, Name: name},
 		},
 	}
@@ -182,7 +183,7 @@ func (l leftover) collect(ctx context.Context) {
 			release(ctx, pv)
 			release(ctx, typed)
 		case *snapshotv1.VolumeSnapshotContent:
-			collectContent(ctx, typed.Name)
+			world.CollectContent(ctx, typed.Name)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (t *trial) expectSourceLeft(ctx context.Context) {
 	Expect(content).NotTo(BeNil())
 	Expect(content.DeletionTimestamp.IsZero()).To(BeTrue())
 	Expect(content.Spec.DeletionPolicy).To(Equal(t.policy))
-	Expect(storage.deleted).NotTo(HaveKey(handleOf(t.name)))
+	Expect(world.Deleted()).NotTo(HaveKey(t.inCluster().Handle()))
 }
 
 // exposed makes the alias, which is not ready, so that nothing is taken over.
@@ -173,12 +173,12 @@ func halfTakenOver(ctx context.Context) *trial {
 	GinkgoHelper()
 	t := exposed(ctx)
 	t.bindAlias(ctx)
-	transport := &faultyTransport{at: 1, fault: fault{deadly: true, performed: true}} // after reading the source's content
+	transport := &killingTransport{at: 1} // after reading the source's content
 	t.useTransport(transport)
 	t.syncCache(ctx)
 	_, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
 	Expect(err).To(HaveOccurred())
-	transport.dead, transport.at = false, -1
+	transport.revive()
 	_, alias := t.aliasPair(ctx)
 	_, source := t.source(ctx)
 	Expect(alias.Spec.DeletionPolicy).To(Equal(snapshotv1.VolumeSnapshotContentRetain))
@@ -214,13 +214,12 @@ var _ = Describe("leftovers", func() {
 	}}, phases...)...)
 
 	It("are removed and deleted once, at whatever call the agent was killed before", func(ctx context.Context) {
-		success := scenarios()[0]
-		calls := run(ctx, success, -1, fault{})
+		calls := callsOfGoodRun(ctx)
 		takenOver, left := 0, 0
 		for at, call := range calls {
 			By("killed after " + call)
 			t := newTrial()
-			transport := &faultyTransport{at: at, fault: fault{deadly: true, performed: true}}
+			transport := &killingTransport{at: at}
 			t.useTransport(transport)
 			readyRepository(ctx)
 			t.makeSource(ctx)
@@ -232,10 +231,10 @@ var _ = Describe("leftovers", func() {
 				if transport.dead {
 					break
 				}
-				t.playCluster(ctx, t.upload(ctx), success)
+				t.playCluster(ctx)
 			}
 			Expect(transport.dead).To(BeTrue())
-			transport.dead, transport.at = false, -1
+			transport.revive()
 			t.forsake(ctx)
 			_, source := t.source(ctx)
 			if s.marked(ctx) > 0 {
@@ -381,7 +380,7 @@ var _ = Describe("leftovers", func() {
 		t.removeSource(ctx)
 		s.passGrace(ctx)
 		s.untilGone(ctx)
-		Expect(storage.deleted).NotTo(HaveKey(handleOf(t.name)))
+		Expect(world.Deleted()).NotTo(HaveKey(t.inCluster().Handle()))
 		Expect(live.Get(ctx, client.ObjectKeyFromObject(twin), twin)).To(Succeed())
 		Expect(live.Delete(ctx, twin)).To(Succeed())
 	})
@@ -438,7 +437,7 @@ var _ = Describe("leftovers", func() {
 			Expect(live.Get(ctx, client.ObjectKeyFromObject(pv), pv)).To(Succeed())
 			return pv.Spec.PersistentVolumeReclaimPolicy
 		}).Should(Equal(corev1.PersistentVolumeReclaimDelete))
-		t.collectPV(ctx, pv.Name)
+		t.inCluster().CollectPV(ctx, pv.Name)
 		s.untilGone(ctx)
 		t.expectNothingLeft(ctx)
 	})

@@ -81,17 +81,7 @@ func (t *trial) request() ctrl.Request { return ctrl.Request{NamespacedName: t.k
 
 // create creates the DataUpload as Velero's backup does.
 func (t *trial) create(ctx context.Context) {
-	du := &v2alpha1.DataUpload{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: velero, Name: t.name,
-			Labels: map[string]string{"velero.io/backup-name": "nightly", "velero.io/async-operation-id": "du-" + t.name},
-		},
-		Spec: v2alpha1.DataUploadSpec{
-			SnapshotType: v2alpha1.SnapshotTypeCSI, SourceNamespace: "shop", SourcePVC: t.name,
-			CSISnapshot:           &v2alpha1.CSISnapshotSpec{VolumeSnapshot: "velero-" + t.name, StorageClass: t.class, SnapshotClass: "snapshots"},
-			BackupStorageLocation: goodPlace, OperationTimeout: metav1.Duration{Duration: 10 * time.Minute},
-		},
-	}
+	du := t.inCluster().DataUpload()
 	if t.spec != nil {
 		t.spec(&du.Spec)
 	}
@@ -217,14 +207,6 @@ func (t *trial) advance(ctx context.Context, phase v2alpha1.DataUploadPhase) {
 	Expect(t.status(ctx).Phase).To(Equal(phase))
 }
 
-// cancel does what Velero does to cancel.
-func (t *trial) cancel(ctx context.Context) {
-	du := t.upload(ctx)
-	before := du.DeepCopy()
-	du.Spec.Cancel = true
-	Expect(live.Patch(ctx, du, client.MergeFrom(before))).To(Succeed())
-}
-
 // occupySlot lets another DataUpload move data on the node. It returns how to end that.
 func occupySlot(ctx context.Context) func() {
 	other := &v2alpha1.DataUpload{
@@ -233,23 +215,6 @@ func occupySlot(ctx context.Context) func() {
 		Status:     v2alpha1.DataUploadStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName},
 	}
 	return leaveLater(ctx, other)
-}
-
-// readyRepository plays the Velero server.
-func readyRepository(ctx context.Context) {
-	key := client.ObjectKey{Namespace: velero, Name: "shop-default-kopia"}
-	repository := &velerov1.BackupRepository{}
-	if apierrors.IsNotFound(live.Get(ctx, key, repository)) {
-		repository = &velerov1.BackupRepository{
-			ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{
-				"velero.io/volume-namespace": "shop", "velero.io/storage-location": goodPlace, "velero.io/repository-type": "kopia",
-			}},
-			Spec: velerov1.BackupRepositorySpec{VolumeNamespace: "shop", BackupStorageLocation: goodPlace, RepositoryType: "kopia"},
-		}
-		Expect(live.Create(ctx, repository)).To(Succeed())
-	}
-	repository.Status = velerov1.BackupRepositoryStatus{Phase: velerov1.BackupRepositoryPhaseReady}
-	Expect(live.Update(ctx, repository)).To(Succeed())
 }
 
 // expectNothingLeft checks that everything of the DataUpload is gone, and its storage snapshot was deleted once.
@@ -271,7 +236,7 @@ func (t *trial) expectNothingLeft(ctx context.Context) {
 			Expect(pv.Spec.ClaimRef.Name).NotTo(Equal(t.name), "persistent volume %s is left", pv.Name)
 		}
 	}
-	Expect(storage.deleted[handleOf(t.name)]).To(Equal(1), "how often the storage snapshot was deleted")
+	Expect(world.Deleted()[t.inCluster().Handle()]).To(Equal(1), "how often the storage snapshot was deleted")
 }
 
 // events drains the events that were emitted so far.
@@ -299,13 +264,6 @@ func (t *trial) abandon(ctx context.Context) {
 	t.cancel(ctx)
 	t.settleAll(ctx)
 	Expect(t.upload(ctx).Finalizers).To(BeEmpty())
-}
-
-func (t *trial) deleteSourcePVC(ctx context.Context) {
-	pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: t.name}}
-	Expect(live.Delete(ctx, pvc)).To(Succeed())
-	Expect(live.Get(ctx, client.ObjectKeyFromObject(pvc), pvc)).To(Succeed())
-	release(ctx, pvc)
 }
 
 func (t *trial) sourceStatus(ctx context.Context, status *snapshotv1.VolumeSnapshotStatus) {

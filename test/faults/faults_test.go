@@ -1,0 +1,71 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	. "github.com/onsi/ginkgo/v2"
+)
+
+// everything is set for the complete suite; else a sample is taken.
+var everything = os.Getenv("FAULTS") == "all"
+
+// stride is how far apart in the list of all faults at all calls those of the sample are. It shares no factor with the
+// number of faults, so that the sample has them all.
+const stride = 61
+
+// mishap is one fault at one call.
+type mishap struct {
+	who   string
+	call  call
+	fault fault
+}
+
+func (m mishap) String() string { return fmt.Sprintf("%s, %s of the %s", m.fault.name, m.call, m.who) }
+
+func (m mishap) conditions() conditions {
+	if m.who == "mover" {
+		return conditions{mover: m.call, fault: m.fault}
+	}
+	return conditions{controller: m.call, fault: m.fault}
+}
+
+// mishaps are all that can happen to the calls of a run, or a sample of it. Samples that begin at different places
+// complement each other.
+func mishaps(v *verdict, begin int) []mishap {
+	var all []mishap
+	for _, process := range []struct {
+		name  string
+		calls []call
+	}{{"controller", v.controller}, {"mover", v.mover}} {
+		for _, c := range process.calls {
+			for _, f := range faults {
+				all = append(all, mishap{who: process.name, call: c, fault: f})
+			}
+		}
+	}
+	if everything {
+		return all
+	}
+	var sample []mishap
+	for i := begin % stride; i < len(all); i += stride {
+		sample = append(sample, all[i])
+	}
+	return sample
+}
+
+var _ = Describe("a fault of a single API call", Label("faults"), func() {
+	for i, sc := range scenarios() {
+		It("changes nothing about "+sc.name, func(ctx context.Context) {
+			row := newRow("one API call fails", sc.name)
+			good := play(ctx, sc, conditions{})
+			row.add(good, "no fault at all")
+			for _, m := range mishaps(good, 23*i) {
+				By(m.String())
+				row.add(play(ctx, sc, m.conditions()), m.String())
+			}
+			row.check()
+		})
+	}
+})

@@ -1,0 +1,61 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// seeds is how many histories of a lagging cache each scenario is played with.
+func seeds() uint64 {
+	if everything {
+		return 50
+	}
+	return 2
+}
+
+var _ = Describe("a run without watch events", Label("faults"), func() {
+	for _, sc := range scenarios() {
+		It("ends right all the same: "+sc.name, func(ctx context.Context) {
+			row := newRow("no watch event at all", sc.name)
+			row.add(play(ctx, sc, conditions{alone: true}), "no watch event")
+			row.check()
+		})
+	}
+})
+
+var _ = Describe("an object that is gone, which the cache still shows", Label("faults"), func() {
+	It("is looked at again, and that is no error", func(ctx context.Context) {
+		sc := scenario{name: "success", want: completed}
+		row := newRow("the object is gone", sc.name)
+		good := play(ctx, sc, conditions{})
+		row.add(good, "on a good day")
+		for _, c := range good.controller {
+			if !strings.HasPrefix(c.kind, http.MethodPatch) && !strings.HasPrefix(c.kind, http.MethodDelete) {
+				continue
+			}
+			v := play(ctx, sc, conditions{controller: c, fault: fault{name: "answer 404", code: http.StatusNotFound}})
+			row.add(v, c.String())
+			Expect(v.errors).To(BeEmpty())
+		}
+		row.check()
+	})
+})
+
+var _ = Describe("a cache that lags", Label("faults"), func() {
+	for i, sc := range scenarios() {
+		It("changes nothing about "+sc.name, func(ctx context.Context) {
+			row := newRow("the cache lags", sc.name)
+			for n := range seeds() {
+				seed := uint64(GinkgoRandomSeed()) + n*1000 + uint64(i)
+				By(fmt.Sprintf("seed %d", seed))
+				row.add(play(ctx, sc, conditions{seed: seed}), fmt.Sprintf("seed %d", seed))
+			}
+			row.check()
+		})
+	}
+})

@@ -1,0 +1,29 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/test/cluster"
+)
+
+// recorder writes Events at once, where the real one would a moment later, so that they are counted and meet faults like
+// other calls. Like the real one it tells nobody when it fails.
+type recorder struct{ client client.Client }
+
+// Eventf writes an Event.
+func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
+	about := regarding.(client.Object)
+	_ = r.client.Create(context.Background(), &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: about.GetName() + "."},
+		Regarding:  corev1.ObjectReference{Kind: "DataUpload", Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID()},
+		EventTime:  metav1.NowMicro(), ReportingController: "node-agent", ReportingInstance: "node-agent-test",
+		Type: kind, Reason: reason, Action: action, Note: fmt.Sprintf(note, args...),
+	})
+}

@@ -1,0 +1,327 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/test/cluster"
+)
+
+const (
+	prepareTimeout = 30 * time.Minute
+	maxAttempts    = 3
+	// maxPasses is far more than any run needs.
+	maxPasses = 250
+	// namePrefix begins the names of all DataUploads.
+	namePrefix = "upload-"
+	// retry is when a pass that returned an error is made again.
+	retry = time.Second
+)
+
+// conditions are what a run goes through beside its scenario. The zero value is a good day.
+type conditions struct {
+	// controller and mover say which of their calls meets the fault.
+	controller, mover call
+	fault             fault
+	// alone leaves the reconciler without any watch event: it comes back when it said it would.
+	alone bool
+	// seed, if not 0, lets the cache lag.
+	seed uint64
+	// bug is put into the reconciler's client.
+	bug func(client.Client) client.Client
+}
+
+// run is one DataUpload on its way through a scenario, with a reconciler, a clock and movers of its own.
+type run struct {
+	*cluster.Upload
+	scenario   scenario
+	conditions conditions
+	verdict    verdict
+
+	clock             *clocktesting.FakePassiveClock
+	log               logrus.FieldLogger
+	view              *view
+	controller, mover *faultyTransport
+	reconciler        *dataupload.Reconciler
+	config            *config.Config
+
+	// node is where the backup pod runs.
+	node string
+	// volume is the directory with the data.
+	volume string
+	// occupied lets another DataUpload move data on the node, until freeSlot is called.
+	occupied bool
+	freeSlot func(context.Context)
+	// unprovisionable lets the backupPVC wait for ever.
+	unprovisionable bool
+	// secret is what the driver needs to read the volume, empty if nothing.
+	secret string
+	// wrongPassword lets the mover meet an error that no other attempt would heal.
+	wrongPassword bool
+
+	uid          types.UID
+	remaining    []act
+	fresh        bool
+	deletedEarly bool
+	wasCompleted bool
+}
+
+var runs int
+
+// play plays a scenario and returns the verdict. Nothing of it is left afterwards.
+func play(ctx context.Context, sc scenario, c conditions) *verdict {
+	GinkgoHelper()
+	started := time.Now()
+	r := newRun(sc, c)
+	defer r.clear(ctx)
+	r.set(ctx)
+	var lag *rand.Rand
+	if c.seed != 0 {
+		lag = rand.New(rand.NewPCG(c.seed, 0))
+	}
+	var err error
+	r.view, err = newView(ctx, live, lag)
+	Expect(err).NotTo(HaveOccurred())
+	r.restart(ctx)
+	r.verdict.began = r.clock.Now()
+	r.goOn(ctx)
+	r.judge(ctx).took = time.Since(started)
+	return &r.verdict
+}
+
+func newRun(sc scenario, c conditions) *run {
+	runs++
+	log := logrus.New()
+	log.SetOutput(GinkgoWriter)
+	r := &run{
+		Upload: &cluster.Upload{
+			Cluster: world, Name: fmt.Sprintf("%s%d", namePrefix, runs), Class: cluster.FastClass, Mode: corev1.PersistentVolumeFilesystem,
+			Policy: snapshotv1.VolumeSnapshotContentDelete,
+		},
+		scenario: sc, conditions: c, remaining: sc.acts, node: cluster.Node, config: config.Default(), log: log,
+		// Whole seconds, because that is what the API keeps.
+		clock:    clocktesting.NewFakePassiveClock(time.Unix(time.Now().Unix(), 0)),
+		freeSlot: func(context.Context) {},
+	}
+	r.controller = &faultyTransport{name: r.Name, target: c.controller, fault: c.fault}
+	r.mover = &faultyTransport{name: r.Name, target: c.mover, fault: c.fault}
+	if sc.change != nil {
+		sc.change(r)
+	}
+	return r
+}
+
+// set makes what a run begins with.
+func (r *run) set(ctx context.Context) {
+	r.volume = store.fill(r.Name)
+	if r.node != cluster.Node {
+		Expect(live.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}})).To(Succeed())
+	}
+	if r.occupied {
+		r.freeSlot = occupySlot(ctx)
+	}
+	if r.secret != "" {
+		Expect(live.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Shop, Name: r.secret}, StringData: map[string]string{"key": "value"},
+		})).To(Succeed())
+	}
+	r.MakeSource(ctx)
+	du := r.DataUpload()
+	Expect(live.Create(ctx, du)).To(Succeed())
+	r.uid = du.UID
+}
+
+// clear removes all traces of a run, whatever became of it.
+func (r *run) clear(ctx context.Context) {
+	r.freeSlot(ctx)
+	r.Forget(ctx)
+	Expect(live.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(cluster.Velero))).To(Succeed())
+	if r.secret != "" {
+		for _, namespace := range []string{cluster.Shop, cluster.Velero} {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.secret}}
+			Expect(client.IgnoreNotFound(live.Delete(ctx, secret))).To(Succeed())
+		}
+	}
+	if r.node != cluster.Node {
+		Expect(client.IgnoreNotFound(live.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}}))).To(Succeed())
+	}
+	Expect(os.RemoveAll(r.volume)).To(Succeed())
+}
+
+// restart starts the agent anew: it forgets everything that a process can forget, and lists everything.
+func (r *run) restart(ctx context.Context) {
+	through := r.controller.reaching(plane.Config)
+	options := client.Options{Scheme: live.Scheme(), Mapper: live.RESTMapper()}
+	direct, err := client.New(through, options)
+	Expect(err).NotTo(HaveOccurred())
+	options.Cache = &client.CacheOptions{Reader: r.view}
+	cached, err := client.New(through, options)
+	Expect(err).NotTo(HaveOccurred())
+	if r.conditions.bug != nil {
+		cached = r.conditions.bug(cached)
+	}
+	configured := r.config
+	r.reconciler = &dataupload.Reconciler{
+		Options: dataupload.Options{
+			Namespace: cluster.Velero, NodeName: "agent-node", Config: func() *config.Config { return configured },
+			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
+		},
+		Client: cached, Live: direct, Events: &recorder{client: direct}, Clock: r.clock, Log: r.log,
+	}
+	Expect(r.view.relist(ctx)).To(Succeed())
+	r.fresh = true
+}
+
+// configure sets the section of the configuration for the source's storage class, for reconcilers to come.
+func (r *run) configure(section config.BackupPVC) {
+	r.config = config.Default()
+	r.config.BackupPVC = map[string]config.BackupPVC{r.Class: section}
+}
+
+func (r *run) passTime(d time.Duration) { r.clock.SetTime(r.clock.Now().Add(d)) }
+
+// goOn lets everything happen that can, one step after the other, until the DataUpload is settled or gone.
+func (r *run) goOn(ctx context.Context) {
+	var result ctrl.Result
+	var err error
+	for range maxPasses {
+		r.actIfTime(ctx)
+		if !r.awake(ctx, result, err) {
+			r.verdict.wrong = append(r.verdict.wrong, "nobody looks at it any more: "+r.describe(ctx))
+			return
+		}
+		result, err = r.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: r.Key()})
+		if err != nil {
+			r.verdict.errors = append(r.verdict.errors, err.Error())
+		}
+		if r.controller.revive() {
+			r.restart(ctx)
+		}
+		if r.isSettled(ctx) && err == nil {
+			r.verdict.settled = r.clock.Now()
+			return
+		}
+		if !r.actIfTime(ctx) { // else it happens before anything else
+			r.stepOthers(ctx)
+		}
+		r.watchStorage(ctx)
+	}
+	r.verdict.wrong = append(r.verdict.wrong, "it comes to no end: "+r.describe(ctx))
+}
+
+// actIfTime lets the scenario's next act happen if its time has come. It tells whether it did.
+func (r *run) actIfTime(ctx context.Context) bool {
+	if len(r.remaining) == 0 || !r.remaining[0].when(r.moment(ctx)) {
+		return false
+	}
+	next := r.remaining[0]
+	r.remaining = r.remaining[1:]
+	r.verdict.acted = r.clock.Now()
+	next.do(ctx, r)
+	return true
+}
+
+// awake tells whether the reconciler looks at the DataUpload again: when watches show a change, or else when it wanted to.
+func (r *run) awake(ctx context.Context, last ctrl.Result, err error) bool {
+	changed, lookErr := r.view.refresh(ctx)
+	Expect(lookErr).NotTo(HaveOccurred())
+	fresh := r.fresh
+	r.fresh = false
+	switch {
+	case fresh, changed && !r.conditions.alone:
+		return true
+	case err != nil:
+		r.passTime(retry)
+		return true
+	case last.RequeueAfter > 0:
+		r.passTime(last.RequeueAfter)
+		return true
+	default:
+		return r.view.behind() && !r.conditions.alone
+	}
+}
+
+// moment reads the present.
+func (r *run) moment(ctx context.Context) moment {
+	m := moment{du: &v2alpha1.DataUpload{}, pvc: &corev1.PersistentVolumeClaim{}, pod: r.Pod(ctx)}
+	if live.Get(ctx, r.Key(), m.du) != nil {
+		m.du = nil
+	}
+	if live.Get(ctx, r.Key(), m.pvc) != nil {
+		m.pvc = nil
+	}
+	r.wasCompleted = r.wasCompleted || m.phase() == completed
+	return m
+}
+
+func (r *run) describe(ctx context.Context) string {
+	m := r.moment(ctx)
+	if m.du == nil {
+		return "it is gone"
+	}
+	return fmt.Sprintf("phase %s, message %q", m.phase(), m.du.Status.Message)
+}
+
+// isSettled tells whether the DataUpload is at its end, and nothing is left to be done on its way.
+func (r *run) isSettled(ctx context.Context) bool {
+	m := r.moment(ctx)
+	if m.phase() == deleted || m.phase().IsTerminal() {
+		if r.verdict.ended.IsZero() {
+			r.verdict.ended = r.clock.Now()
+		}
+		return m.du == nil || len(m.du.Finalizers) == 0
+	}
+	return false
+}
+
+// stepOthers lets each of the cluster's other controllers take a step.
+func (r *run) stepOthers(ctx context.Context) {
+	r.BindAlias(ctx)
+	if !r.unprovisionable {
+		r.Provision(ctx)
+	}
+	if m := r.moment(ctx); m.pod != nil && m.pvc != nil && m.pvc.Status.Phase == corev1.ClaimBound && canMount(m.pod, m.pvc) {
+		r.RunPod(ctx, r.node)
+	}
+	r.moveData(ctx)
+	r.Collect(ctx)
+}
+
+// canMount tells whether a kubelet could mount the volume: one that was made for reading only cannot be written to.
+func canMount(pod *corev1.Pod, pvc *corev1.PersistentVolumeClaim) bool {
+	readOnly := pvc.Spec.AccessModes[0] == corev1.ReadOnlyMany
+	for _, volume := range pod.Spec.Volumes {
+		if claim := volume.PersistentVolumeClaim; claim != nil && readOnly && !claim.ReadOnly {
+			return false
+		}
+	}
+	return true
+}
+
+// occupySlot lets another DataUpload move data on the node. It returns how to end that.
+func occupySlot(ctx context.Context) func(context.Context) {
+	other := &v2alpha1.DataUpload{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: "other-"},
+		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: cluster.Location},
+		Status:     v2alpha1.DataUploadStatus{Phase: inProgress, Node: cluster.Node},
+	}
+	Expect(live.Create(ctx, other)).To(Succeed())
+	return func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, other))).To(Succeed()) }
+}

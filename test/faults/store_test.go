@@ -1,0 +1,83 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/location"
+	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/test/cluster"
+)
+
+// password is that of the repository.
+const password = "static-passw0rd"
+
+// objectStore is the repository that all runs upload to, and the volumes that they upload.
+type objectStore struct {
+	dir string
+	// opened is open for reading what movers have written.
+	opened *repository.Repository
+}
+
+// newObjectStore makes a repository in a directory, and the BackupStorageLocation and Secret that lead to it.
+func newObjectStore(ctx context.Context, dir string) *objectStore {
+	bucket := filepath.Join(dir, "bucket")
+	Expect(os.Mkdir(bucket, 0o700)).To(Succeed())
+	place := &velerov1.BackupStorageLocation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: cluster.Location},
+		Spec:       velerov1.BackupStorageLocationSpec{Provider: "velero.io/fs", Config: map[string]string{"fspath": bucket}},
+	}
+	Expect(live.Create(ctx, place)).To(Succeed())
+	Expect(live.Create(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: location.PasswordSecret},
+		StringData: map[string]string{location.PasswordKey: password},
+	})).To(Succeed())
+	access := repository.Access{
+		Location: place, VolumeNamespace: cluster.Shop, Password: password, StateDir: filepath.Join(dir, "state"),
+	}
+	Expect(repository.Initialize(ctx, access)).To(Succeed())
+	opened, err := repository.Open(ctx, access)
+	Expect(err).NotTo(HaveOccurred())
+	return &objectStore{dir: dir, opened: opened}
+}
+
+// fill makes a volume with data that no other has.
+func (s *objectStore) fill(name string) string {
+	volume := filepath.Join(s.dir, name)
+	Expect(os.MkdirAll(filepath.Join(volume, "orders"), 0o700)).To(Succeed())
+	for _, file := range []string{"ledger", "orders/1"} {
+		content := make([]byte, 3000)
+		_, err := rand.Read(content)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(os.WriteFile(filepath.Join(volume, file), content, 0o600)).To(Succeed())
+	}
+	return volume
+}
+
+// restores tells what is wrong with a snapshot of a volume, if anything is.
+func (s *objectStore) restores(ctx context.Context, snapshotID, volume string) error {
+	target, err := os.MkdirTemp(s.dir, "restored-")
+	Expect(err).NotTo(HaveOccurred())
+	defer os.RemoveAll(target)
+	if err := s.opened.Restore(ctx, snapshotID, target); err != nil {
+		return fmt.Errorf("snapshot %q cannot be restored: %w", snapshotID, err)
+	}
+	for _, file := range []string{"ledger", "orders/1"} {
+		want, err := os.ReadFile(filepath.Join(volume, file))
+		Expect(err).NotTo(HaveOccurred())
+		got, err := os.ReadFile(filepath.Join(target, file))
+		if err != nil || !bytes.Equal(want, got) {
+			return fmt.Errorf("snapshot %q does not bring back %s", snapshotID, file)
+		}
+	}
+	return nil
+}
