@@ -61,7 +61,7 @@ func (r *Reconciler) stop(ctx context.Context, s *scope) (outcome, error) {
 	}
 	reason := expose.Reason{} // the message already says what is going on
 	if !isDeleting(s.pod) {
-		err := r.Client.Delete(ctx, s.pod, client.Preconditions{UID: &s.pod.UID}, client.GracePeriodSeconds(stopSeconds))
+		err := r.Client.Delete(ctx, s.pod, asSeen(s.pod), client.GracePeriodSeconds(stopSeconds))
 		if client.IgnoreNotFound(err) != nil {
 			return outcome{}, fmt.Errorf("deleting backup pod: %w", err)
 		}
@@ -85,9 +85,15 @@ func (r *Reconciler) forceStuckPod(ctx context.Context, s *scope, pod *corev1.Po
 		return remaining, nil
 	}
 	s.log.WithField("node", pod.Spec.NodeName).Warn("backup pod does not stop, its node may be gone: removing it by force")
-	err = r.Client.Delete(ctx, pod, client.Preconditions{UID: &pod.UID}, client.GracePeriodSeconds(0))
+	err = r.Client.Delete(ctx, pod, asSeen(pod), client.GracePeriodSeconds(0))
 	if client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("removing backup pod by force: %w", err)
 	}
 	return 0, nil
+}
+
+// asSeen lets nothing be deleted but what was seen: a pod that the cache shows as running may have ended since, and what it
+// has left behind must be read first.
+func asSeen(pod *corev1.Pod) client.Preconditions {
+	return client.Preconditions{UID: &pod.UID, ResourceVersion: &pod.ResourceVersion}
 }
