@@ -18,29 +18,29 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
-// buggy is a client of a reconciler with a bug. Functions that are nil have none.
-type buggy struct {
+// altered is the client of a reconciler, with something changed about it. Functions that are nil change nothing.
+type altered struct {
 	client.Client
 	get    func(client.Object) error
 	delete func(client.Object) bool
 	patch  func(context.Context, client.Object, client.Patch) error
 }
 
-func (b *buggy) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+func (b *altered) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
 	if err := b.Client.Get(ctx, key, obj, opts...); err != nil || b.get == nil {
 		return err
 	}
 	return b.get(obj)
 }
 
-func (b *buggy) Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
+func (b *altered) Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
 	if b.delete != nil && b.delete(obj) {
 		return nil
 	}
 	return b.Client.Delete(ctx, obj, opts...)
 }
 
-func (b *buggy) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+func (b *altered) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
 	if b.patch == nil {
 		return b.Client.Patch(ctx, obj, patch, opts...)
 	}
@@ -61,14 +61,14 @@ func isAlias(obj client.Object) bool {
 
 // deletesNothing claims to have deleted.
 func deletesNothing(what func(client.Object) bool) func(client.Client) client.Client {
-	return func(c client.Client) client.Client { return &buggy{Client: c, delete: what} }
+	return func(c client.Client) client.Client { return &altered{Client: c, delete: what} }
 }
 
 // skips leaves a step of clean-up out: what it should have deleted is there, but nobody looks.
 func skips(what func(client.Object) bool) func(client.Client) client.Client {
 	return func(c client.Client) client.Client {
 		skipped := false
-		return &buggy{
+		return &altered{
 			Client: c,
 			delete: func(obj client.Object) bool { skipped = skipped || what(obj); return what(obj) },
 			get: func(obj client.Object) error {
@@ -83,7 +83,7 @@ func skips(what func(client.Object) bool) func(client.Client) client.Client {
 
 // swallowsConflicts takes a write that somebody else prevented for done.
 func swallowsConflicts(c client.Client) client.Client {
-	return &buggy{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+	return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
 		if err := c.Patch(ctx, obj, patch); !apierrors.IsConflict(err) {
 			return err
 		}
@@ -93,7 +93,7 @@ func swallowsConflicts(c client.Client) client.Client {
 
 // neverGivesUpSource lets the source own the storage snapshot besides the alias.
 func neverGivesUpSource(c client.Client) client.Client {
-	return &buggy{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+	return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
 		content, isContent := obj.(*snapshotv1.VolumeSnapshotContent)
 		if isContent && content.Spec.DeletionPolicy == snapshotv1.VolumeSnapshotContentRetain {
 			return nil
@@ -104,7 +104,7 @@ func neverGivesUpSource(c client.Client) client.Client {
 
 // mixesSnapshotsUp completes with another snapshot than the mover has made.
 func mixesSnapshotsUp(c client.Client) client.Client {
-	return &buggy{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+	return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
 		if du, isUpload := obj.(*v2alpha1.DataUpload); isUpload && du.Status.Phase == completed && du.Status.SnapshotID != "" {
 			du.Status.SnapshotID = "0123456789abcdef0123456789abcdef"
 		}
@@ -131,7 +131,7 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 	good := scenario{name: "success", want: completed}
 
 	DescribeTable("on a good day", func(ctx context.Context, bug func(client.Client) client.Client, wrong, leaked, lost gomegatypes.GomegaMatcher) {
-		v := play(ctx, good, conditions{bug: bug})
+		v := play(ctx, good, conditions{alter: bug})
 		Expect(v.wrong).To(wrong, "not ended right")
 		Expect(v.leaked).To(leaked, "leaked")
 		Expect(v.lost).To(lost, "lost")
@@ -154,7 +154,7 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 		Expect(v.injected).To(BeTrue())
 		Expect(v.clean()).To(BeTrue(), v.String())
 
-		conflict.bug = swallowsConflicts
+		conflict.alter = swallowsConflicts
 		v = play(ctx, good, conflict)
 		Expect(v.wrong).To(about("nobody looks at it any more"))
 		Expect(v.leaked).To(about("finalizer"))

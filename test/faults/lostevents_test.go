@@ -8,6 +8,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // seeds is how many histories of a lagging cache each scenario is played with.
@@ -43,6 +45,32 @@ var _ = Describe("an object that is gone, which the cache still shows", Label("f
 			Expect(v.errors).To(BeEmpty())
 		}
 		row.check()
+	})
+})
+
+// showsRunning shows the backup pod once more as it was when the mover ran, after it has ended.
+func showsRunning(c client.Client) client.Client {
+	var running *corev1.Pod
+	return &altered{Client: c, get: func(obj client.Object) error {
+		pod, isPod := obj.(*corev1.Pod)
+		switch {
+		case !isPod:
+		case pod.Status.Phase == corev1.PodRunning:
+			running = pod.DeepCopy()
+		case running != nil && running.UID == pod.UID:
+			running.DeepCopyInto(pod)
+			running = nil
+		}
+		return nil
+	}}
+}
+
+var _ = Describe("a mover that is done, which the cache does not show yet", Label("faults"), func() {
+	It("keeps its snapshot known when the DataUpload is canceled", func(ctx context.Context) {
+		sc := scenario{want: completed, acts: []act{{when: moverIsDone, do: cancel}}}
+		v := play(ctx, sc, conditions{alter: showsRunning})
+		Expect(v.clean()).To(BeTrue(), v.String())
+		Expect(v.conflicts).To(Equal(1), "the pod is not deleted as if it still ran")
 	})
 })
 

@@ -44,8 +44,8 @@ type conditions struct {
 	alone bool
 	// seed, if not 0, lets the cache lag.
 	seed uint64
-	// bug is put into the reconciler's client.
-	bug func(client.Client) client.Client
+	// alter puts something before the reconciler's client.
+	alter func(client.Client) client.Client
 }
 
 // run is one DataUpload on its way through a scenario, with a reconciler, a clock and movers of its own.
@@ -174,8 +174,8 @@ func (r *run) restart(ctx context.Context) {
 	options.Cache = &client.CacheOptions{Reader: r.view}
 	cached, err := client.New(through, options)
 	Expect(err).NotTo(HaveOccurred())
-	if r.conditions.bug != nil {
-		cached = r.conditions.bug(cached)
+	if r.conditions.alter != nil {
+		cached = r.conditions.alter(cached)
 	}
 	configured := r.config
 	r.reconciler = &dataupload.Reconciler{
