@@ -36,12 +36,12 @@ var faults = []fault{
 // injected is part of every error that comes from a fault.
 const injected = "injected"
 
-// noAnswer is the error of a call that took too long.
-type noAnswer struct{}
+// noAnswerError is the error of a call that took too long.
+type noAnswerError struct{}
 
-func (noAnswer) Error() string   { return injected + ": no answer" }
-func (noAnswer) Timeout() bool   { return true }
-func (noAnswer) Temporary() bool { return true }
+func (noAnswerError) Error() string   { return injected + ": no answer" }
+func (noAnswerError) Timeout() bool   { return true }
+func (noAnswerError) Temporary() bool { return true }
 
 // call is one API call of a run. Names that differ from run to run are left out, so that the same call of another run
 // equals it.
@@ -94,7 +94,7 @@ func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	hit, dead := f.record(request)
 	switch {
 	case dead:
-		return nil, noAnswer{}
+		return nil, noAnswerError{}
 	case !hit:
 		return f.pass(request)
 	}
@@ -113,7 +113,7 @@ func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	if f.fault.code != 0 {
 		return answer(request, f.fault.code), nil
 	}
-	return nil, noAnswer{}
+	return nil, noAnswerError{}
 }
 
 // record takes note of a call. It returns whether it meets the fault, and whether the process is dead already.
