@@ -82,7 +82,8 @@ func (d *demo) checkRestore(ctx context.Context, source workload, snapshotID str
 	d.out.begin("restoring from the repository")
 	log := logrus.New()
 	log.SetOutput(d.log)
-	access, err := location.Resolve(ctx, d.client, installation.VeleroNamespace, installation.LocationName, workloadNamespace, d.scratchDir(), log)
+	access, err := location.Resolve(
+		ctx, d.client, installation.VeleroNamespace, installation.LocationName, workloadNamespace, d.scratchDir(), log)
 	if err != nil {
 		return err
 	}

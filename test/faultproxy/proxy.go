@@ -6,7 +6,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
-	"log/slog"
+	"log/slog" //nolint:depguard // net/http wants the standard library's logger
 	"maps"
 	"math/rand/v2"
 	"net/http"

@@ -13,6 +13,9 @@ import (
 // removeSnapshots removes source and alias so that the storage snapshot is deleted exactly once, by its owner: the other
 // one goes first.
 func (r *Reconciler) removeSnapshots(ctx context.Context, s *scope) (string, error) {
+	if err := r.knowOwner(ctx, s); err != nil {
+		return "", err
+	}
 	if s.aliasContent != nil && owns(s.aliasContent) {
 		if remaining, err := r.removeSource(ctx, s); remaining != "" || err != nil {
 			return remaining, err
@@ -34,6 +37,18 @@ func (r *Reconciler) removeSnapshots(ctx context.Context, s *scope) (string, err
 		return remaining, err
 	}
 	return r.removeOwningSource(ctx, s)
+}
+
+// knowOwner makes sure whether the alias owns the storage snapshot. A cache that does not show yet that it has taken over
+// would make its source the owner again, and the storage snapshot would be deleted twice. Once it owns, it always does.
+func (r *Reconciler) knowOwner(ctx context.Context, s *scope) error {
+	tookOver := s.du.Status.Node != "" // nobody is prepared before
+	if s.aliasContent != nil && owns(s.aliasContent) || s.aliasContent == nil && tookOver {
+		return nil
+	}
+	var err error
+	s.aliasContent, err = owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	return err
 }
 
 // sourceIntact tells whether the source VolumeSnapshot and its content both exist.
