@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"strings"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -71,6 +74,25 @@ var _ = Describe("a mover that is done, which the cache does not show yet", Labe
 		v := play(ctx, sc, conditions{alter: showsRunning})
 		Expect(v.clean()).To(BeTrue(), v.String())
 		Expect(v.conflicts).To(Equal(1), "the pod is not deleted as if it still ran")
+	})
+})
+
+// hidesAlias does not show the alias VolumeSnapshotContent for two passes after it was made.
+func hidesAlias(c client.Client) client.Client {
+	hidden := 0
+	return &altered{Client: c, get: func(obj client.Object) error {
+		if _, isContent := obj.(*snapshotv1.VolumeSnapshotContent); !isContent || hidden == 2 {
+			return nil
+		}
+		hidden++
+		return apierrors.NewNotFound(schema.GroupResource{}, obj.GetName())
+	}}
+}
+
+var _ = Describe("an alias that was just made, which the cache does not show yet", Label("faults"), func() {
+	It("goes before the source when the DataUpload is canceled", func(ctx context.Context) {
+		v := play(ctx, scenario{want: canceled, acts: []act{at(accepted, cancel)}}, conditions{alter: hidesAlias})
+		Expect(v.clean()).To(BeTrue(), v.String())
 	})
 })
 

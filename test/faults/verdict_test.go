@@ -130,7 +130,7 @@ func (r *run) judgeCluster(ctx context.Context) {
 		Expect(meta.EachListItem(list, func(item runtime.Object) error {
 			if obj := item.(client.Object); r.isRunsOwn(obj) {
 				kind := strings.TrimSuffix(fmt.Sprintf("%T", list)[len("*v1."):], "List")
-				r.verdict.leaked = append(r.verdict.leaked, strings.TrimPrefix(kind+" "+obj.GetNamespace()+"/"+obj.GetName(), "/"))
+				r.verdict.leaked = append(r.verdict.leaked, kind+" "+strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
 			}
 			return nil
 		})).To(Succeed())
