@@ -116,7 +116,7 @@ func (r *run) accompany(ctx context.Context, u *upload, fate *fate, done *suffer
 		if now.du != nil && now.settled() {
 			return nil
 		}
-		if err := r.disturb(ctx, u, fate, time.Since(begun), done); err != nil {
+		if err := r.disturb(ctx, u, fate, time.Since(begun), now, done); err != nil {
 			return err
 		}
 		if err := r.strike(ctx, now.pod(), fate, done); err != nil {
@@ -131,9 +131,10 @@ func (r *run) accompany(ctx context.Context, u *upload, fate *fate, done *suffer
 	return nil
 }
 
-// disturb cancels or deletes an upload whose time has come.
-func (r *run) disturb(ctx context.Context, u *upload, fate *fate, age time.Duration, done *suffered) error {
-	if fate.end == "" || age < fate.endAfter {
+// disturb cancels or deletes an upload whose time has come. It does not delete one that no agent has seen: nobody could know
+// of its snapshot then, which is left to Velero.
+func (r *run) disturb(ctx context.Context, u *upload, fate *fate, age time.Duration, now record, done *suffered) error {
+	if fate.end == "" || age < fate.endAfter || fate.end == deleted && now.phase() == "" {
 		return nil
 	}
 	r.count(fate.end)
