@@ -91,7 +91,8 @@ func hidesAlias(c client.Client) client.Client {
 
 var _ = Describe("an alias that was just made, which the cache does not show yet", Label("faults"), func() {
 	It("goes before the source when the DataUpload is canceled", func(ctx context.Context) {
-		v := play(ctx, scenario{want: canceled, acts: []act{at(accepted, cancel)}}, conditions{alter: hidesAlias})
+		bindAndCancel := func(ctx context.Context, r *run) { r.BindAlias(ctx); r.Cancel(ctx) }
+		v := play(ctx, scenario{want: canceled, acts: []act{at(accepted, bindAndCancel)}}, conditions{alter: hidesAlias})
 		Expect(v.clean()).To(BeTrue(), v.String())
 	})
 })
