@@ -18,9 +18,9 @@ import (
 // seeds is how many histories of a lagging cache each scenario is played with.
 func seeds() uint64 {
 	if everything {
-		return 50
+		return 20
 	}
-	return 2
+	return 1
 }
 
 var _ = Describe("a run without watch events", Label("faults"), func() {
