@@ -44,11 +44,20 @@ func startAgent(args ...string) (session *gexec.Session, health, metrics string)
 	return session, health, metrics
 }
 
+// givenAway are the addresses that agents may not listen on yet, and that the kernel would give again.
+var givenAway = map[string]bool{}
+
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer listener.Close()
-	return listener.Addr().String()
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		address := listener.Addr().String()
+		Expect(listener.Close()).To(Succeed())
+		if !givenAway[address] {
+			givenAway[address] = true
+			return address
+		}
+	}
 }
 
 func makeConfigMap(ctx context.Context, name string, data map[string]string) {

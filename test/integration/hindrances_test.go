@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -100,6 +101,10 @@ func (t *trial) boundTo(ctx context.Context, content string) {
 func (t *trial) expire(ctx context.Context) {
 	GinkgoHelper()
 	t.clock.SetTime(t.status(ctx).AcceptedTimestamp.Add(prepareTimeout))
+	t.syncCache(ctx)
+	_, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
+	Expect(err).NotTo(HaveOccurred())
+	t.r.Live = live // it ends without the rights that clean-up needs
 	Eventually(func() []string { t.settleAll(ctx); return t.upload(ctx).Finalizers }).Should(BeEmpty())
 	Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
 	Expect(t.status(ctx).Message).To(ContainSubstring("not prepared within the prepare timeout of 30m0s"))
