@@ -69,9 +69,12 @@ func attemptComplaints(r record, lost []attempts.Lost, done suffered) []string {
 				i+1, attempt.Pod, attempt.Reason))
 		}
 	}
-	// A pod that was deleted before it ran is replaced, and no attempt is lost.
-	if ran := len(r.processes); ran > len(lost)+1 {
-		wrong = append(wrong, fmt.Sprintf("%d pods ran for %d lost attempts", ran, len(lost)))
+	for _, pod := range r.order[:max(0, len(r.order)-1)] {
+		// One that was taken away before it was Prepared is replaced, and no attempt is lost.
+		isLost := slices.ContainsFunc(lost, func(l attempts.Lost) bool { return l.Pod == pod })
+		if !isLost && !slices.Contains(done.pods, pod) {
+			wrong = append(wrong, fmt.Sprintf("pod %s was followed by another one without need", pod))
+		}
 	}
 	for pod, processes := range r.processes {
 		if len(processes) > 1 {
