@@ -359,6 +359,7 @@ var _ = Describe("leftovers", func() {
 
 	It("leave a storage snapshot that another DataUpload still uses", func(ctx context.Context) {
 		t := exposed(ctx)
+		t.bindAlias(ctx)
 		s := sweeperFor(ctx, t)
 		defer occupySlot(ctx)()
 		list := &v2alpha1.DataUploadList{}

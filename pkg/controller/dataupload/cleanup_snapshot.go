@@ -10,12 +10,17 @@ import (
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
-// removeSnapshots removes source and alias so that the storage snapshot is deleted exactly once, by its owner: the other
-// one goes first.
+// removeSnapshots removes source and alias, whichever of them owns the storage snapshot.
 func (r *Reconciler) removeSnapshots(ctx context.Context, s *scope) (string, error) {
 	if err := r.knowOwner(ctx, s); err != nil {
 		return "", err
 	}
+	return r.removeBoth(ctx, s)
+}
+
+// removeBoth removes source and alias so that the storage snapshot is deleted exactly once, by its owner: the other one
+// goes first.
+func (r *Reconciler) removeBoth(ctx context.Context, s *scope) (string, error) {
 	if s.aliasContent != nil && owns(s.aliasContent) {
 		if remaining, err := r.removeSource(ctx, s); remaining != "" || err != nil {
 			return remaining, err

@@ -14,7 +14,8 @@ import (
 )
 
 // Leftovers are the objects that were made for a DataUpload which no clean-up follows any more, because it is gone or has
-// lost its finalizer. Nil is what is not there. Its persistent volume is not among them: it is found by its label.
+// lost its finalizer: as the API server shows them, not a cache. Nil is what is not there. A persistent volume is not
+// among them: it is found by its label.
 type Leftovers struct {
 	// DataUpload is the one in the cluster. If it is gone, it has namespace, name and UID only.
 	DataUpload *v2alpha1.DataUpload
@@ -66,7 +67,7 @@ func (r *Reconciler) removeLeftSnapshots(ctx context.Context, s *scope, taken *s
 		// The DataUpload names the source, but once the alias is gone, only a mark on the source leads to the DataUpload.
 		return "source volumesnapshotcontent " + source.Name, r.setPolicy(ctx, s, source, snapshotv1.VolumeSnapshotContentDelete)
 	default:
-		return r.removeSnapshots(ctx, s)
+		return r.removeBoth(ctx, s)
 	}
 }
 
