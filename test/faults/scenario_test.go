@@ -175,6 +175,10 @@ func scenarios() []scenario {
 		scenario{name: "cancel when the mover is done", want: completed, acts: []act{{when: moverIsDone, do: cancel}}},
 		scenario{name: "deletion in Completed", want: deleted, acts: []act{at(completed, deleteUpload)}},
 		scenario{name: "mover evicted", want: completed, losses: 1, acts: []act{at(inProgress, evict)}},
+		scenario{
+			name: "backup pod evicted while it waits for a slot", want: completed, losses: 1, change: occupiedNode,
+			acts: []act{at(prepared, evict), {when: betweenAttempts, do: freeNode}},
+		},
 		scenario{name: "mover out of memory", want: completed, losses: 1, acts: []act{at(inProgress, killForMemory)}},
 		scenario{name: "backup pod deleted", want: completed, losses: 1, acts: []act{at(inProgress, deletePod)}},
 		scenario{name: "node gone", want: completed, losses: 1, change: doomedNode, acts: []act{at(inProgress, loseNode)}},
