@@ -13,7 +13,7 @@ var everything = os.Getenv("FAULTS") == "all"
 
 // stride is how far apart in the list of all faults at all calls those of the sample are. It shares no factor with the
 // number of faults, so that the sample has them all.
-const stride = 61
+const stride = 97
 
 // mishap is one fault at one call.
 type mishap struct {
