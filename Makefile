@@ -37,6 +37,20 @@ image: ## Build the container image; needs docker with buildx.
 		--output type=docker,rewrite-timestamp=true \
 		--build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag $(IMAGE) .
 
+.PHONY: image-archive
+image-archive: ## Build bin/node-agent-image.tar for amd64 and arm64 without docker; `docker load` and others read it.
+	@mkdir -p bin
+	go run ./hack/image --name $(IMAGE) --output bin/node-agent-image.tar --ldflags '$(LDFLAGS)' \
+		--version $(VERSION) --commit $(COMMIT) --created "$$(git log -1 --format=%ct)" $(IMAGEFLAGS)
+
+.PHONY: cluster-up
+cluster-up: ## Start a one-node cluster with stock Velero on this machine; needs Linux and root.
+	@path="$$(test/testbed/components.sh)"; PATH="$$path:$$PATH" go run ./test/testbed up
+
+.PHONY: cluster-down
+cluster-down: ## Stop that cluster and remove every trace of it.
+	@go run ./test/testbed down
+
 ##@ Test
 
 .PHONY: test
@@ -87,4 +101,4 @@ clean: ## Remove what was built here (not the cache of the control plane).
 .PHONY: help
 help: ## Print this.
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
