@@ -12,6 +12,9 @@ PKG ?= ./...
 TESTFLAGS ?=
 # The fault suite leaves its table here; go test shows nothing of a suite that passes.
 FAULTS_TABLE := $(CURDIR)/bin/faults.txt
+# Scenarios that `make e2e` runs, as a label filter of Ginkgo, and flags for hack/image.
+LABELS ?=
+IMAGEFLAGS ?=
 
 # Nothing here needs cgo, and with the same settings everywhere, build, tests and linters share what they compile.
 export CGO_ENABLED ?= 0
@@ -32,15 +35,21 @@ build: ## Build bin/node-agent, a static binary.
 	go build -ldflags '$(LDFLAGS)' -o bin/node-agent ./cmd/node-agent
 
 .PHONY: image
-image: ## Build the container image; needs docker with buildx.
+image: ## Build the container image with docker and buildx, or else bin/node-agent-image.tar.
+	@if docker buildx version >/dev/null 2>&1; then $(MAKE) --no-print-directory image-docker; \
+	else $(MAKE) --no-print-directory image-archive; fi
+
+.PHONY: image-docker
+image-docker:
 	SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" docker buildx build --provenance=false \
 		--output type=docker,rewrite-timestamp=true \
 		--build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --tag $(IMAGE) .
 
+# For amd64 and arm64; `docker load`, `ctr images import`, `kind load image-archive`, skopeo and crane read it.
 .PHONY: image-archive
-image-archive: ## Build bin/node-agent-image.tar for amd64 and arm64 without docker; `docker load` and others read it.
+image-archive:
 	@mkdir -p bin
-	go run ./hack/image --name $(IMAGE) --output bin/node-agent-image.tar --ldflags '$(LDFLAGS)' \
+	@go run ./hack/image --name $(IMAGE) --output bin/node-agent-image.tar --ldflags '$(LDFLAGS)' \
 		--version $(VERSION) --commit $(COMMIT) --created "$$(git log -1 --format=%ct)" $(IMAGEFLAGS)
 
 .PHONY: cluster-up
@@ -72,6 +81,10 @@ soak: ## SOAK DataUploads (1000), for at most SOAKTIME, while everything goes wr
 	@SOAK="$${SOAK:-1000}" $(MAKE) --no-print-directory test PKG=./test/soak \
 		TESTFLAGS='-count=1 -timeout 3h -v -ginkgo.v -ginkgo.label-filter=soak $(TESTFLAGS)'
 
+.PHONY: e2e
+e2e: ## Run the end-to-end suite on KUBECONFIG, or on a cluster made for it; LABELS='swap || kill' selects scenarios.
+	@IMAGE=$(IMAGE) LABELS='$(LABELS)' test/e2e/run.sh $(TESTFLAGS)
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	@hack/fuzz.sh $(FUZZTIME)
@@ -101,4 +114,4 @@ clean: ## Remove what was built here (not the cache of the control plane).
 .PHONY: help
 help: ## Print this.
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

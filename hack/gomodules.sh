@@ -26,16 +26,21 @@ with_signs_of_life() {
 	say "$name: done after $((SECONDS - started)) s"
 }
 
-# borrow_module FOLDER MODULE VERSION [SED]... makes FOLDER a module with the requirements of MODULE, edited by SED.
-# `go install MODULE/...@VERSION` cannot be used for modules with replace lines; a module that takes the same lines over can.
+# module_file JSON FIELD prints a path from the output of `go mod download -json`.
+module_file() { sed -n "s/^[[:space:]]*\"$2\": \"\(.*\)\",*\$/\1/p" <<<"$1"; }
+
+# borrow_module FOLDER MODULE VERSION [SED]... makes FOLDER a module with the requirements of MODULE, edited by SED, and with its
+# checksums. `go install MODULE/...@VERSION` refuses modules with replace lines; a module with the same lines may build them.
 borrow_module() {
-	local folder="$1" module="$2" version="$3" gomod expression edit=(-e "s|^module .*|module build.local/borrowed|")
+	local folder="$1" module="$2" version="$3" download expression edit=(-e "s|^module .*|module build.local/borrowed|")
 	shift 3
 	for expression in "$@"; do edit+=(-e "$expression"); done
 	mkdir -p "$folder"
 	cd "$folder"
-	gomod="$(gobuild mod download -json "$module@$version" | sed -n 's/^[[:space:]]*"GoMod": "\(.*\)",*$/\1/p')"
-	sed "${edit[@]}" "$gomod" >go.mod
+	download="$(gobuild mod download -json "$module@$version")"
+	sed "${edit[@]}" "$(module_file "$download" GoMod)" >go.mod
+	cp "$(module_file "$download" Dir)/go.sum" go.sum
+	chmod u+w go.sum
 	gobuild mod edit -require="$module@$version"
 }
 

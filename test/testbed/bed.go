@@ -27,6 +27,8 @@ const (
 	node       = "testbed"
 	csiDriver  = "hostpath.csi.k8s.io"
 	pauseImage = "testbed.local/pause:1"
+	// workloadImage is the application that the end-to-end suite backs up.
+	workloadImage = "testbed.local/workload:1"
 )
 
 //go:embed files versions.env

@@ -68,6 +68,7 @@ func (b *bed) up(ctx context.Context) error {
 	for _, step := range []step{
 		{"packages", b.installPackages},
 		{"folders and network", b.prepare},
+		{"programs of this module", b.buildPrograms},
 		{"etcd, kube-apiserver", b.startControlPlane},
 		{"kubelet, controllers, CSI driver", b.startNode},
 		{"images", b.makeImages},

@@ -32,10 +32,13 @@ func (b *bed) nodePrograms() []program {
 	}
 }
 
+// buildPrograms builds those that are part of this module.
+func (b *bed) buildPrograms(ctx context.Context) error {
+	return command(ctx, "go", "build", "-trimpath", "-o", b.path("bin")+"/",
+		"./test/testbed/pause", "./test/testbed/registrar", "./test/e2e/workload")
+}
+
 func (b *bed) startNode(ctx context.Context) error {
-	if err := command(ctx, "go", "build", "-trimpath", "-o", b.path("bin")+"/", "./test/testbed/pause", "./test/testbed/registrar"); err != nil {
-		return err
-	}
 	if err := b.installSnapshotCRDs(ctx); err != nil {
 		return err
 	}

@@ -12,8 +12,6 @@ import (
 
 const (
 	largeFiles     = 4
-	largeFileBytes = 48 << 20
-	smallFiles     = 2000
 	smallFileBytes = 16 << 10
 	filesPerDir    = 50
 
@@ -23,7 +21,9 @@ const (
 
 // filler writes files with content and times that look random but are the same each time.
 type filler struct {
-	root   string
+	root                       string
+	largeFileBytes, smallFiles int
+
 	random *rand.Rand
 	bytes  *rand.ChaCha8
 	// dirs are touched last: each new entry changes the time of its directory.
@@ -32,9 +32,16 @@ type filler struct {
 
 // Fill writes about 220 MB into a directory: a few large files and many small ones, an empty file and directory, a
 // sparse file, symbolic links, a hard link, modes that are not usual and, as root, other owners. This user can read all.
-func Fill(root string) error {
+func Fill(root string) error { return fill(root, 48<<20, 2000) }
+
+// FillLittle does the same with about 10 MB.
+func FillLittle(root string) error { return fill(root, 2<<20, 200) }
+
+func fill(root string, largeFileBytes, smallFiles int) error {
 	seed := [32]byte{'n', 'o', 'd', 'e', '-', 'a', 'g', 'e', 'n', 't'}
-	f := &filler{root: root, bytes: rand.NewChaCha8(seed), dirs: []string{root}}
+	f := &filler{
+		root: root, largeFileBytes: largeFileBytes, smallFiles: smallFiles, bytes: rand.NewChaCha8(seed), dirs: []string{root},
+	}
 	f.random = rand.New(f.bytes)
 	for _, step := range []func() error{f.large, f.small, f.odd, f.owned, f.sparse, f.links, f.touchDirs} {
 		if err := step(); err != nil {
@@ -49,7 +56,7 @@ func (f *filler) large() error {
 		return err
 	}
 	for i := range largeFiles {
-		if err := f.write(fmt.Sprintf("database/segment-%03d.db", i), largeFileBytes, 0o640); err != nil {
+		if err := f.write(fmt.Sprintf("database/segment-%03d.db", i), f.largeFileBytes, 0o640); err != nil {
 			return err
 		}
 	}
@@ -57,7 +64,7 @@ func (f *filler) large() error {
 }
 
 func (f *filler) small() error {
-	for i := range smallFiles {
+	for i := range f.smallFiles {
 		dir := fmt.Sprintf("documents/%02d", i/filesPerDir)
 		if i%filesPerDir == 0 {
 			if err := f.mkdir(dir, 0o750); err != nil {

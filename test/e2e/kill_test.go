@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
+)
+
+var _ = Describe("A backup survives", Label("kill"), func() {
+	It("the end of the agents while its DataUpload is Accepted, Prepared and InProgress", func(ctx context.Context) {
+		namespace, before := deploy(ctx, "--large")
+		useOurAgent(ctx)
+		startBackup(ctx, namespace)
+		for _, phase := range []v2alpha1.DataUploadPhase{
+			v2alpha1.DataUploadPhaseAccepted, v2alpha1.DataUploadPhasePrepared, v2alpha1.DataUploadPhaseInProgress,
+		} {
+			// Prepared may be over before it was seen.
+			upload := dataUpload(ctx, namespace, inPhase(phase, v2alpha1.DataUploadPhaseInProgress))
+			GinkgoWriter.Printf("killing the agents in phase %s\n", upload.Status.Phase)
+			killAgents(ctx)
+		}
+		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		Expect(attempts.LostBy(&upload)).To(BeEmpty(), "the mover does not depend on the agents")
+		expectRestorable(ctx, namespace, before)
+	}, SpecTimeout(specLimit))
+
+	It("the end of its backup pod", func(ctx context.Context) {
+		namespace, before := deploy(ctx, "--large")
+		useOurAgent(ctx)
+		startBackup(ctx, namespace)
+		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseInProgress))
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: upload.Namespace, Name: upload.Name}}
+		Expect(cluster.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
+
+		upload = dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		Expect(attempts.LostBy(&upload)).To(HaveLen(1))
+		expectRestorable(ctx, namespace, before)
+	}, SpecTimeout(specLimit))
+})
+
+// expectRestorable waits until the backup of a namespace is complete, and lets stock Velero restore it.
+func expectRestorable(ctx context.Context, namespace, listing string) {
+	GinkgoHelper()
+	expectBackup(ctx, namespace, "Completed")
+	expectNothingLeft(ctx)
+	useStockAgent(ctx)
+	deleteNamespace(ctx, namespace)
+	restore(ctx, namespace)
+	Expect(listingOf(ctx, namespace)).To(Equal(listing), "bytes, modes, owners and times of all entries")
+}

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"context"
+	"os"
+
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// expectNothingLeft waits until nothing is there any more that was made in order to move data: in no namespace, and not on the
+// storage.
+func expectNothingLeft(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		snapshots := &snapshotv1.VolumeSnapshotList{}
+		g.Expect(cluster.List(ctx, snapshots)).To(Succeed())
+		g.Expect(snapshots.Items).To(BeEmpty(), "VolumeSnapshots")
+		contents := &snapshotv1.VolumeSnapshotContentList{}
+		g.Expect(cluster.List(ctx, contents)).To(Succeed())
+		g.Expect(contents.Items).To(BeEmpty(), "VolumeSnapshotContents")
+
+		claims := &corev1.PersistentVolumeClaimList{}
+		g.Expect(cluster.List(ctx, claims, client.InNamespace(veleroNamespace))).To(Succeed())
+		g.Expect(claims.Items).To(BeEmpty(), "backupPVCs")
+		movers := &corev1.PodList{}
+		g.Expect(cluster.List(ctx, movers, client.InNamespace(veleroNamespace), client.HasLabels{"velero.io/data-upload"})).To(Succeed())
+		g.Expect(movers.Items).To(BeEmpty(), "backup pods")
+		uploads := &v2alpha1.DataUploadList{}
+		g.Expect(cluster.List(ctx, uploads)).To(Succeed())
+		for _, upload := range uploads.Items {
+			g.Expect(upload.Finalizers).To(BeEmpty(), "finalizers of DataUpload %s", upload.Name)
+		}
+		expectVolumesOfClaimsOnly(ctx, g)
+	}).Should(Succeed())
+}
+
+// expectVolumesOfClaimsOnly checks that all PersistentVolumes are in use, and that the storage holds these and nothing else.
+func expectVolumesOfClaimsOnly(ctx context.Context, g Gomega) {
+	volumes := &corev1.PersistentVolumeList{}
+	g.Expect(cluster.List(ctx, volumes)).To(Succeed())
+	var handles []string
+	for _, volume := range volumes.Items {
+		g.Expect(volume.Status.Phase).To(Equal(corev1.VolumeBound), "PersistentVolume %s", volume.Name)
+		handles = append(handles, volume.Spec.CSI.VolumeHandle)
+	}
+	if storage == "" {
+		return
+	}
+	entries, err := os.ReadDir(storage)
+	g.Expect(err).NotTo(HaveOccurred())
+	var stored []string
+	for _, entry := range entries {
+		if entry.Name() != "state.json" {
+			stored = append(stored, entry.Name())
+		}
+	}
+	g.Expect(stored).To(ConsistOf(handles), "folders of volumes and files of snapshots in %s", storage)
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// velero runs Velero's command line.
+func velero(ctx context.Context, args ...string) {
+	GinkgoHelper()
+	output, err := exec.CommandContext(ctx, "velero", args...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "velero %q: %s", args, output)
+}
+
+// startBackup starts a backup of a namespace, as the documentation of Velero says. Its name is that of the namespace.
+func startBackup(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	velero(ctx, "backup", "create", namespace, "--include-namespaces", namespace, "--snapshot-move-data")
+}
+
+// phaseOf returns a function that reads the phase of one of Velero's objects.
+func phaseOf(ctx context.Context, kind, name string) func() (string, error) {
+	return func() (string, error) {
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(velerov1.GroupVersion.WithKind(kind))
+		err := cluster.Get(ctx, client.ObjectKey{Namespace: veleroNamespace, Name: name}, object)
+		if err != nil {
+			return "", err
+		}
+		phase, _, err := unstructured.NestedString(object.Object, "status", "phase")
+		return phase, err
+	}
+}
+
+// expectBackup waits until a backup has ended and says how.
+func expectBackup(ctx context.Context, name, phase string) {
+	GinkgoHelper()
+	Eventually(phaseOf(ctx, "Backup", name), aBackup).Should(
+		BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
+	Expect(phaseOf(ctx, "Backup", name)()).To(Equal(phase))
+}
+
+// restore restores a backup and waits until Velero has done so.
+func restore(ctx context.Context, backup string) {
+	GinkgoHelper()
+	velero(ctx, "restore", "create", backup, "--from-backup", backup)
+	Eventually(phaseOf(ctx, "Restore", backup), aBackup).Should(
+		BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
+	Expect(phaseOf(ctx, "Restore", backup)()).To(Equal("Completed"))
+}
+
+// dataUploads are those of a backup.
+func dataUploads(ctx context.Context, backup string) ([]v2alpha1.DataUpload, error) {
+	list := &v2alpha1.DataUploadList{}
+	err := cluster.List(ctx, list, client.InNamespace(veleroNamespace), client.MatchingLabels{"velero.io/backup-name": backup})
+	return list.Items, err
+}
+
+// dataUpload waits for the only one of a backup to be as wanted.
+func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataUpload) bool) v2alpha1.DataUpload {
+	GinkgoHelper()
+	var found v2alpha1.DataUpload
+	Eventually(func(g Gomega) {
+		all, err := dataUploads(ctx, backup)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(all).To(HaveLen(1))
+		found = all[0]
+		g.Expect(wanted(found)).To(BeTrue(), "phase %s: %s", found.Status.Phase, found.Status.Message)
+	}).Should(Succeed())
+	return found
+}
+
+func inPhase(phases ...v2alpha1.DataUploadPhase) func(v2alpha1.DataUpload) bool {
+	return func(du v2alpha1.DataUpload) bool {
+		for _, phase := range phases {
+			if du.Status.Phase == phase {
+				return true
+			}
+		}
+		return false
+	}
+}
