@@ -49,7 +49,7 @@ manifests() {
 
 scripts() {
 	local script
-	for script in hack/*.sh .ci/run; do bash -n "$script" || return 1; done
+	for script in hack/*.sh test/*/*.sh .ci/run; do bash -n "$script" || return 1; done
 }
 
 check generated generated
