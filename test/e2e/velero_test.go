@@ -20,10 +20,12 @@ func velero(ctx context.Context, args ...string) {
 	Expect(err).NotTo(HaveOccurred(), "velero %q: %s", args, output)
 }
 
-// startBackup starts a backup of a namespace, as the documentation of Velero says. Its name is that of the namespace.
+// startBackup starts a backup of a namespace, as the documentation of Velero says. Its name is that of the namespace. It is
+// deleted in the end.
 func startBackup(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	velero(ctx, "backup", "create", namespace, "--include-namespaces", namespace, "--snapshot-move-data")
+	DeferCleanup(func(ctx context.Context) { velero(ctx, "backup", "delete", namespace, "--confirm") })
 }
 
 // phaseOf returns a function that reads the phase of one of Velero's objects.

@@ -43,11 +43,12 @@ build_provisioner() {
 
 build_snapshotter() {
 	local module=github.com/kubernetes-csi/external-snapshotter/v8
-	borrow_module "$work/module" $module "$SNAPSHOTTER" '/=> \.\/client$/d'
+	borrow_module "$work/module" $module "$SNAPSHOTTER" '/=> \.\/client$/d' "s|\(k8s\.io/[a-z-]*\) v0\.37\.[0-9]*|\1 v0.37.2|"
 	go_build "-X main.version=$SNAPSHOTTER" $module/cmd/{snapshot-controller,csi-snapshotter}
 }
 
-# Not every patch release of k8s.io/* that Velero names is served by the module proxy; those of the cluster are.
+# Not every patch release of k8s.io/* that Velero names is served by the module proxy; those of the cluster are. The same versions
+# in all modules also make the builds short: what they have in common is compiled once.
 build_velero() {
 	local module=github.com/vmware-tanzu/velero
 	borrow_module "$work/module" $module "$VELERO" "s|\(k8s\.io/[a-z-]*\) v0\.33\.[0-9]*|\1 v0.${KUBERNETES#v1.}|"
@@ -56,7 +57,8 @@ build_velero() {
 
 build_velero_plugin() {
 	local module=github.com/vmware-tanzu/velero-plugin-for-aws
-	borrow_module "$work/module" $module "$VELERO_PLUGIN"
+	borrow_module "$work/module" $module "$VELERO_PLUGIN" "s|\(k8s\.io/[a-z-]*\) v0\.33\.[0-9]*|\1 v0.${KUBERNETES#v1.}|" \
+		"s|\(vmware-tanzu/velero\) v1\.18\.[0-9]*|\1 $VELERO|"
 	go_build "" $module/velero-plugin-for-aws $module/hack/cp-plugin
 }
 
