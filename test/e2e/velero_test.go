@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"os/exec"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -82,11 +83,6 @@ func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataUpl
 
 func inPhase(phases ...v2alpha1.DataUploadPhase) func(v2alpha1.DataUpload) bool {
 	return func(du v2alpha1.DataUpload) bool {
-		for _, phase := range phases {
-			if du.Status.Phase == phase {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(phases, du.Status.Phase)
 	}
 }

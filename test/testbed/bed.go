@@ -63,8 +63,8 @@ func (b *bed) containerdSocket() string { return b.path("containerd", "container
 // prepare makes folders, configuration files and the network. It can be repeated.
 func (b *bed) prepare(ctx context.Context) error {
 	for _, folder := range []string{
-		"run", "logs", "pki", "bin", "etcd", "csi", "s3/velero", "cni", "containerd", "kubelet/plugins/csi-hostpath", "kubelet/plugins_registry",
-		"kubelet/pods",
+		"run", "logs", "pki", "bin", "etcd", "csi", "s3/velero", "cni", "containerd",
+		"kubelet/plugins/csi-hostpath", "kubelet/plugins_registry", "kubelet/pods",
 	} {
 		if err := os.MkdirAll(b.path(folder), 0o755); err != nil { //nolint:gosec // containers of any user walk through them
 			return err

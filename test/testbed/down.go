@@ -105,7 +105,8 @@ func removeKubeletTraces() error {
 		_ = os.Remove(filepath.Join("/var/lib/kubelet/device-plugins", file)) // It need not be there.
 	}
 	for _, folder := range []string{
-		"/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni",
+		"/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet",
+		"/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni",
 	} {
 		_ = os.Remove(folder) // Only an empty folder goes away.
 	}

@@ -19,8 +19,7 @@ const usage = `usage: testbed COMMAND
   down           stop it and remove every trace of it
   load FILE...   import image archives
   stop NAME      stop one of its programs, for example kubelet
-  start NAME     start it again
-`
+  start NAME     start it again`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

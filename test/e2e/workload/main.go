@@ -56,7 +56,9 @@ func run(root string, large bool) error {
 	if err := list(out, root); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, end)
+	if _, err := fmt.Fprintln(out, end); err != nil {
+		return err
+	}
 	return out.Flush()
 }
 
