@@ -22,10 +22,30 @@ readonly cache="${XDG_CACHE_HOME:-$HOME/.cache}/node-agent/controlplane"
 readonly assets="$cache/$kubernetes-$etcd-$os-$arch"
 work=""
 
-# shellcheck source=hack/gomodules.sh
-source "$root/hack/gomodules.sh"
+say() { printf 'controlplane: %s\n' "$*" >&2; }
 
 complete() { [[ -n "$1" && -x "$1/etcd" && -x "$1/kube-apiserver" ]]; }
+
+# The caller's Go settings must not leak into the builds of other modules.
+gobuild() { env GOWORK=off GOFLAGS=-mod=mod GOTOOLCHAIN=local CGO_ENABLED=0 GOOS="$os" GOARCH="$arch" go "$@"; }
+
+# with_signs_of_life NAME LOG COMMAND... runs COMMAND with its output in LOG and reports twice a minute.
+with_signs_of_life() {
+	local name="$1" log="$2" started=$SECONDS pid ticks=0
+	shift 2
+	"$@" >"$log" 2>&1 9>&- &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		((++ticks % 30)) || say "$name: $((SECONDS - started)) s, $(grep -vc '^go: ' "$log") packages compiled"
+	done
+	if ! wait "$pid"; then
+		say "$name failed, the end of its output:"
+		tail -n 20 "$log" >&2
+		return 1
+	fi
+	say "$name: done after $((SECONDS - started)) s"
+}
 
 build_etcd() {
 	mkdir "$work/etcd-module"
@@ -35,10 +55,21 @@ build_etcd() {
 	gobuild build -v -trimpath -ldflags='-s -w' -o "$work/bin/etcd" go.etcd.io/etcd/server/v3
 }
 
+# kube-apiserver cannot be had by `go install`: its go.mod points at staging folders that are not in the module. A module of
+# our own with the same requirements, and the staging folders replaced by the published modules, gives the same binary.
 build_apiserver() {
-	borrow_kubernetes "$work/apiserver-module" "$kubernetes"
-	gobuild build -v -trimpath -ldflags="-s -w $(kubernetes_version "$kubernetes")" -o "$work/bin/kube-apiserver" \
-		k8s.io/kubernetes/cmd/kube-apiserver
+	local staging="v0.${kubernetes#v1.}" gomod version package
+	mkdir "$work/apiserver-module"
+	cd "$work/apiserver-module"
+	gomod="$(gobuild mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/^[[:space:]]*"GoMod": "\(.*\)",*$/\1/p')"
+	sed -e 's|^module .*|module build.local/apiserver|' \
+		-e "s|=> \./staging/src/\(k8s\.io/[a-z-]*\)|=> \1 $staging|" "$gomod" >go.mod
+	gobuild mod edit -require="k8s.io/kubernetes@$kubernetes"
+	version=(-s -w)
+	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		version+=(-X "$package.gitVersion=$kubernetes" -X "$package.gitMajor=1" -X "$package.gitMinor=$(cut -d. -f2 <<<"$kubernetes")")
+	done
+	gobuild build -v -trimpath -ldflags="${version[*]}" -o "$work/bin/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
 }
 
 from_setup_envtest() {
