@@ -67,7 +67,7 @@ var _ = AfterSuite(func(ctx context.Context) {
 	}
 })
 
-var _ = ReportAfterEach(func(ctx context.Context, report SpecReport) {
+var _ = ReportAfterEach(func(ctx SpecContext, report SpecReport) {
 	if report.Failed() {
 		printState(ctx)
 	}
