@@ -22,30 +22,10 @@ readonly cache="${XDG_CACHE_HOME:-$HOME/.cache}/node-agent/controlplane"
 readonly assets="$cache/$kubernetes-$etcd-$os-$arch"
 work=""
 
-say() { printf 'controlplane: %s\n' "$*" >&2; }
+# shellcheck source=hack/gomodules.sh
+source "$root/hack/gomodules.sh"
 
 complete() { [[ -n "$1" && -x "$1/etcd" && -x "$1/kube-apiserver" ]]; }
-
-# The caller's Go settings must not leak into the builds of other modules.
-gobuild() { env GOWORK=off GOFLAGS=-mod=mod GOTOOLCHAIN=local CGO_ENABLED=0 GOOS="$os" GOARCH="$arch" go "$@"; }
-
-# with_signs_of_life NAME LOG COMMAND... runs COMMAND with its output in LOG and reports twice a minute.
-with_signs_of_life() {
-	local name="$1" log="$2" started=$SECONDS pid ticks=0
-	shift 2
-	"$@" >"$log" 2>&1 9>&- &
-	pid=$!
-	while kill -0 "$pid" 2>/dev/null; do
-		sleep 1
-		((++ticks % 30)) || say "$name: $((SECONDS - started)) s, $(grep -vc '^go: ' "$log") packages compiled"
-	done
-	if ! wait "$pid"; then
-		say "$name failed, the end of its output:"
-		tail -n 20 "$log" >&2
-		return 1
-	fi
-	say "$name: done after $((SECONDS - started)) s"
-}
 
 build_etcd() {
 	mkdir "$work/etcd-module"

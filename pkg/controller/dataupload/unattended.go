@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,7 +50,7 @@ func (u Unattended) tell(ctx context.Context, du *v2alpha1.DataUpload, reason ex
 	}
 	err := u.Client.Patch(ctx, du, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	switch {
-	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case isOutdated(err):
 		return nil // somebody was faster, or it is gone; the next look tells
 	case err != nil:
 		return fmt.Errorf("telling dataupload %s: %w", du.Name, err)
