@@ -79,10 +79,16 @@ func checkAnnotationSize(c *checker, n *node, path string) {
 	}
 }
 
-func warnIgnoredRelabeling(c *checker, n *node, path string) {
+// warnIgnored points at settings of a backupPVC that another one leaves without effect.
+func warnIgnored(c *checker, n *node, path string) {
+	readOnly := n.get("readOnly").isTrue()
 	for _, m := range n.members {
-		if m.key == "spcNoRelabeling" && m.value.isTrue() && !n.get("readOnly").isTrue() {
-			c.warn(m.position, joinKey(path, m.key), "ignored, because readOnly is not true")
+		switch at := joinKey(path, m.key); {
+		case !m.value.isTrue():
+		case m.key == "spcNoRelabeling" && !readOnly:
+			c.warn(m.position, at, "ignored, because readOnly is not true")
+		case m.key == "readWriteOncePod" && readOnly:
+			c.warn(m.position, at, "ignored, because readOnly is true")
 		}
 	}
 }
@@ -102,6 +108,9 @@ func selectsAll(selector *node) bool {
 func warnUnusedAffinity(c *checker, n *node, path string) {
 	first := map[string]int{}
 	for i, item := range n.items {
+		if item.kind != objectKind {
+			continue
+		}
 		class := ""
 		if value := item.get("storageClass"); value != nil {
 			class = value.text

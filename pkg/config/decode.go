@@ -31,11 +31,11 @@ func (d Decoder) Decode(source string, text []byte) (*Config, error) {
 func (d Decoder) Check(source string, text []byte) *Document {
 	document := &Document{Source: source, IsJSON: json.Valid(text)}
 	tree, problems := parse(text)
-	if len(problems) > 0 {
+	if tree == nil {
 		document.Problems = problems
 		return document
 	}
-	check := &checker{tolerant: d.UnknownKeys == WarnOfUnknownKeys}
+	check := &checker{tolerant: d.UnknownKeys == WarnOfUnknownKeys, problems: problems}
 	// A document that is null has no settings, as in Velero.
 	if tree.kind == nullKind {
 		tree.kind = objectKind

@@ -66,7 +66,7 @@ var _ = Describe("Decode", func() {
 		Expect(invalid.Source).To(Equal("file.yaml"))
 		Expect(invalid.Problems).To(Equal([]config.Problem{{
 			Line: 3, Column: 5, Path: "backupPVC.gold.redOnly", Message: "unknown key",
-			Expected:   "storageClass, readOnly, spcNoRelabeling, annotations, secretNames or configMapNames",
+			Expected:   "storageClass, readOnly, spcNoRelabeling, readWriteOncePod, annotations, secretNames or configMapNames",
 			Suggestion: `did you mean "readOnly"?`,
 		}}))
 	})

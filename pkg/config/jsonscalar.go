@@ -155,6 +155,9 @@ func (p *jsonParser) upcoming() string {
 		}
 		return `'"'`
 	case p.word() != "":
+		if first, _ := p.peekRune(); !unicode.IsPrint(first) {
+			return fmt.Sprintf("the invisible character U+%04X", first)
+		}
 		return shorten(p.word())
 	default:
 		return fmt.Sprintf("%q", char)

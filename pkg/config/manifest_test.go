@@ -44,7 +44,7 @@ func asJSON(text string) string {
 }
 
 var _ = Describe("CheckFile", func() {
-	const unknown = `backupPVC.gold.redOnly: unknown key: expected storageClass, readOnly, spcNoRelabeling, annotations, ` +
+	const unknown = `backupPVC.gold.redOnly: unknown key: expected storageClass, readOnly, spcNoRelabeling, readWriteOncePod, annotations, ` +
 		`secretNames or configMapNames; did you mean "readOnly"?`
 
 	DescribeTable("finds the configuration in a file, and problems at their place in the file", func(text, key, want string) {
@@ -114,7 +114,7 @@ var _ = Describe("a tolerant Decoder", func() {
 		Entry("misplaced", `{"prepareQueueLength": 3}`,
 			"config:1:2: prepareQueueLength: misplaced key, ignored; move it to loadConcurrency.prepareQueueLength"),
 		Entry("misspelled", `{"backupPVC": {"gold": {"redOnly": true}}}`,
-			"config:1:25: backupPVC.gold.redOnly: unknown key, ignored: expected storageClass, readOnly, spcNoRelabeling, annotations, secretNames "+
+			"config:1:25: backupPVC.gold.redOnly: unknown key, ignored: expected storageClass, readOnly, spcNoRelabeling, readWriteOncePod, annotations, secretNames "+
 				`or configMapNames; did you mean "readOnly"?`),
 		Entry("in other capitals, which count as in Velero", `{"backuppvc": {}}`, `config:1:2: backuppvc: taken for backupPVC; write it so`),
 		Entry("with values that would be wrong", `{"comment": [1, {"x": null}]}`,

@@ -23,6 +23,8 @@ const (
 	stringKind
 	listKind
 	objectKind
+	// refusedKind is a value about which a problem was told already.
+	refusedKind
 )
 
 // position is a place in the text; both count from 1, the column in characters.
@@ -45,7 +47,7 @@ type member struct {
 	position
 	key   string
 	value *node
-	// ignored is set for a key that does not exist where that is no error.
+	// ignored is set for a key that does not exist where that is no error, and for one that was refused already.
 	ignored bool
 }
 

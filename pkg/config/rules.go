@@ -51,7 +51,7 @@ var (
 	operator = &rule{
 		expected: alternatives(operators),
 		valid:    func(value string) bool { return slices.Contains(operators, value) },
-		near:     func(value string) string { return nearest(value, operators) },
+		near:     nearestOperator,
 	}
 
 	cpu = &rule{
@@ -68,6 +68,20 @@ var (
 		near:     nearestByteCount,
 	}
 )
+
+// nearestOperator also knows how kubectl writes operators.
+func nearestOperator(value string) string {
+	switch normalize(value) {
+	case "=", "==", "equals":
+		return string(metav1.LabelSelectorOpIn)
+	case "!=", "notequals":
+		return string(metav1.LabelSelectorOpNotIn)
+	case "!", "notexist", "notexists":
+		return string(metav1.LabelSelectorOpDoesNotExist)
+	default:
+		return nearest(value, operators)
+	}
+}
 
 // nameOf is the rule for the name of an object that Kubernetes wants to be a DNS subdomain.
 func nameOf(what string) *rule {

@@ -9,6 +9,8 @@ type schema struct {
 	// fields are the keys of an object. An object without fields is a map with free keys: keyRule and each describe them.
 	fields  []field
 	keyRule *rule
+	// stray is the key of an object under which people forget to put what they write beside it.
+	stray string
 	// keyName stands for a free key in the path of a suggestion.
 	keyName string
 	// each describes the elements of a list or the values of a map.
@@ -39,6 +41,11 @@ func (s *schema) with(cross func(*checker, *node, string)) *schema {
 
 func (s *schema) called(what string) *schema {
 	s.what = what
+	return s
+}
+
+func (s *schema) forgetting(key string) *schema {
+	s.stray = key
 	return s
 }
 
@@ -92,7 +99,7 @@ var (
 			field{name: "operator", required: true, value: text(operator)},
 			field{name: "values", value: listOf(text(labelValue))},
 		).with(checkRequirement))},
-	).called("a label selector, {} for every node")
+	).called("a label selector, {} for every node").forgetting("matchLabels")
 
 	root = object(
 		field{name: "loadConcurrency", value: object(
@@ -119,10 +126,11 @@ var (
 			field{name: "storageClass", value: text(optionalStorageClass)},
 			field{name: "readOnly", value: boolean},
 			field{name: "spcNoRelabeling", value: boolean},
+			field{name: "readWriteOncePod", value: boolean},
 			field{name: "annotations", value: annotations},
 			field{name: "secretNames", value: secretNames},
 			field{name: "configMapNames", value: configMaps},
-		).with(warnIgnoredRelabeling))},
+		).with(warnIgnored))},
 		field{name: "restorePVC", inert: true, value: object(
 			field{name: "ignoreDelayBinding", value: boolean},
 			field{name: "secretNames", value: secretNames},

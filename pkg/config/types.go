@@ -95,10 +95,13 @@ type PodResources struct {
 type BackupPVC struct {
 	// StorageClass of the backupPVC. Empty: the class of the source PVC.
 	StorageClass string `json:"storageClass,omitempty"`
-	// ReadOnly makes ReadOnlyMany the only access mode, else it is ReadWriteOnce.
+	// ReadOnly makes ReadOnlyMany the only access mode. Without it and ReadWriteOncePod it is ReadWriteOnce.
 	ReadOnly bool `json:"readOnly,omitempty"`
 	// SPCNoRelabeling runs the backup pod with the SELinux type spc_t. It has no meaning unless ReadOnly is set.
 	SPCNoRelabeling bool `json:"spcNoRelabeling,omitempty"`
+	// ReadWriteOncePod makes that the only access mode and lets kubelet set the SELinux label of the volume when it mounts
+	// it, instead of that of every file. It has no meaning if ReadOnly is set.
+	ReadWriteOncePod bool `json:"readWriteOncePod,omitempty"`
 	// Annotations of the backupPVC.
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// SecretNames are Secrets of the source namespace that the volume's driver needs, for example for encryption.

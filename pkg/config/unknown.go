@@ -1,38 +1,53 @@
 package config
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"unicode"
+)
 
-// unknownKey tells what is wrong with a key that an object does not have, and which of its keys is meant if that is
-// the case.
-func unknownKey(key, path string, s *schema) (problem Problem, meant string) {
-	problem = Problem{Path: path, Message: "unknown key", Expected: alternatives(s.names())}
-	near := nearest(key, s.names())
-	if near != "" && normalize(near) == normalize(key) {
-		problem.Suggestion = didYouMean(quote(near))
-		return problem, near
-	}
-	if places := placesOf(key); len(places) > 0 {
-		return Problem{Path: path, Message: "misplaced key", Suggestion: "move it to " + alternatives(places)}, ""
+// unknownKey tells what is wrong with a key that an object does not have, and which one is meant if there is only one.
+func unknownKey(m *member, path string, s *schema) (problem Problem, meant *field) {
+	problem = Problem{Path: path, Message: "unknown key" + foreign(m.key), Expected: alternatives(s.names())}
+	near := nearest(m.key, s.names())
+	isCertain := near != "" && normalize(near) == normalize(m.key)
+	if places, f := placesOf(m.key); len(places) > 0 && !isCertain {
+		return Problem{Path: path, Message: "misplaced key", Suggestion: "move it to " + alternatives(places)}, f
 	}
 	if near != "" {
 		problem.Suggestion = didYouMean(quote(near))
-		return problem, near
+		return problem, s.field(near)
 	}
-	if elsewhere := nearest(key, allNames()); elsewhere != "" {
-		problem.Suggestion = didYouMean(alternatives(placesOf(elsewhere)))
+	if s.stray != "" && m.value.kind == stringKind {
+		problem.Suggestion = "move it to " + s.stray
+	} else if elsewhere := nearest(m.key, allNames()); elsewhere != "" {
+		places, _ := placesOf(elsewhere)
+		problem.Suggestion = didYouMean(alternatives(places))
 	}
-	return problem, ""
+	return problem, nil
 }
 
-// placesOf returns the paths of all keys of a name, in the order of the schema.
-func placesOf(name string) []string {
-	var places []string
+// foreign names the first character that no key has: some are invisible, others look like one that a key has.
+func foreign(key string) string {
+	for _, char := range key {
+		if char > unicode.MaxASCII {
+			return fmt.Sprintf(" with the character U+%04X", char)
+		}
+	}
+	return ""
+}
+
+// placesOf returns the paths of all keys of a name, in the order of the schema, and the key if there is only one.
+func placesOf(name string) (places []string, only *field) {
 	root.walk("", func(path string, f field) {
 		if f.name == name {
-			places = append(places, path)
+			places, only = append(places, path), &f
 		}
 	})
-	return places
+	if len(places) > 1 {
+		only = nil
+	}
+	return places, only
 }
 
 func allNames() []string {

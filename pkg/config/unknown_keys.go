@@ -32,25 +32,37 @@ func (u *UnknownKeys) Set(value string) error {
 	}
 }
 
-// checkUnknown deals with a key that an object does not have. It returns the one that is meant if that is known and not taken.
-func (c *checker) checkUnknown(n *node, m *member, s *schema, at string) string {
-	// Keys come in the order of the text, so that this one will not be shown: spare the search for suggestions.
-	problem, meant := Problem{Path: at, Message: "unknown key"}, ""
+// checkUnknown deals with a key that an object does not have. It returns the one that is meant if that is known and an error.
+func (c *checker) checkUnknown(n *node, m *member, s *schema, at string) *field {
+	problem, meant := Problem{Path: at, Message: "unknown key"}, (*field)(nil)
+	// Keys come in the order of the text, so that a later one will not be shown: spare the search for suggestions.
 	if len(c.problems)+len(c.unknownKeys) < maxProblems {
-		problem, meant = unknownKey(m.key, at, s)
+		problem, meant = unknownKey(m, at, s)
 	}
 	if !c.tolerant {
 		c.problem(m.position, problem)
+		if meant != nil && (meant.name == m.key || n.get(meant.name) == nil) {
+			c.checkMeant(m, meant, at)
+		}
 		return meant
 	}
 	if f := s.foldedField(m.key); f != nil {
 		c.checkFolded(n, m, f, at)
-		return ""
+		return nil
 	}
 	m.ignored = true
 	problem.Message += ", ignored"
 	c.warnOfKey(m.position, problem)
-	return ""
+	return nil
+}
+
+// checkMeant tells at once what is wrong with the value of a key that is an error itself. Where the key is a guess, a value of
+// another type makes it a bad one.
+func (c *checker) checkMeant(m *member, meant *field, at string) {
+	isCertain := strings.EqualFold(meant.name, m.key)
+	if m.value.kind == meant.value.kind || isCertain && m.value.kind != nullKind {
+		c.check(m.value, meant.value, at)
+	}
 }
 
 // checkFolded takes a key in other capitals for the one that exists, as encoding/json and thus Velero do.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8slabels "k8s.io/apimachinery/pkg/labels"
 )
@@ -40,6 +41,18 @@ func (c *Config) ForUpload(sourceClass string) Upload {
 		upload.NodeSelector = &rule.NodeSelector
 	}
 	return upload
+}
+
+// AccessMode returns the one access mode of the backupPVC.
+func (b BackupPVC) AccessMode() corev1.PersistentVolumeAccessMode {
+	switch {
+	case b.ReadOnly:
+		return corev1.ReadOnlyMany
+	case b.ReadWriteOncePod:
+		return corev1.ReadWriteOncePod
+	default:
+		return corev1.ReadWriteOnce
+	}
 }
 
 // ClassFor returns the class of the backupPVC for source PVCs of a storage class.
@@ -105,6 +118,7 @@ func (u Upload) settings() string {
 	add(b.StorageClass != "", "backupPVC of class %s", b.StorageClass)
 	add(b.ReadOnly, "readOnly")
 	add(b.ReadOnly && b.SPCNoRelabeling, "spcNoRelabeling")
+	add(b.AccessMode() == corev1.ReadWriteOncePod, "readWriteOncePod")
 	add(len(b.Annotations) > 0, "annotations %s", keys(b.Annotations))
 	add(len(b.SecretNames) > 0, "secrets %s", strings.Join(b.SecretNames, " "))
 	add(len(b.ConfigMapNames) > 0, "configMaps %s", strings.Join(b.ConfigMapNames, " "))

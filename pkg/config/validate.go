@@ -31,6 +31,9 @@ func (c *checker) warn(at position, path, message string) {
 }
 
 func (c *checker) check(n *node, s *schema, path string) {
+	if n.kind == refusedKind {
+		return
+	}
 	if n.kind != s.kind || n.legacy {
 		c.problem(n.position, Problem{
 			Path: path, Found: n.describe(), Expected: s.what, Suggestion: retype(n, s),
@@ -58,8 +61,16 @@ func (c *checker) check(n *node, s *schema, path string) {
 func (c *checker) checkObject(n *node, s *schema, path string) {
 	seen := map[string]position{}
 	var misspelled []string
+	refused := false
 	for i := range n.members {
 		m := &n.members[i]
+		if m.ignored {
+			refused = true
+			if s.each != nil {
+				c.checkFreeValue(m.value, s, joinKey(path, m.key))
+			}
+			continue
+		}
 		if first, found := seen[m.key]; found {
 			c.problem(m.position, Problem{
 				Path: joinKey(path, m.key), Message: fmt.Sprintf("duplicate key, the first one is at %d:%d", first.line, first.column),
@@ -69,26 +80,26 @@ func (c *checker) checkObject(n *node, s *schema, path string) {
 		}
 		if s.each != nil {
 			c.checkFree(*m, s, path)
-		} else if meant := c.checkField(n, m, s, path); meant != "" {
-			misspelled = append(misspelled, meant)
+		} else if meant := c.checkField(n, m, s, path); meant != nil {
+			misspelled = append(misspelled, meant.name)
 		}
 	}
 	for _, f := range s.fields {
-		if f.required && n.get(f.name) == nil && !slices.Contains(misspelled, f.name) {
+		if f.required && !refused && n.get(f.name) == nil && !slices.Contains(misspelled, f.name) {
 			c.problem(n.position, Problem{Path: path, Message: fmt.Sprintf("key %q is missing", f.name), Expected: f.value.what})
 		}
 	}
 }
 
 // checkField checks one key of an object with known keys. If the key is unknown it returns the one that is meant.
-func (c *checker) checkField(n *node, m *member, s *schema, path string) string {
+func (c *checker) checkField(n *node, m *member, s *schema, path string) *field {
 	at := joinKey(path, m.key)
 	f := s.field(m.key)
 	if f == nil {
 		return c.checkUnknown(n, m, s, at)
 	}
 	c.checkKnown(*m, f, at)
-	return ""
+	return nil
 }
 
 func (c *checker) checkKnown(m member, f *field, at string) {
@@ -114,9 +125,13 @@ func (c *checker) checkFree(m member, s *schema, path string) {
 		return
 	}
 	c.checkAgainst(s.keyRule, m.key, m.position, at)
+	c.checkFreeValue(m.value, s, at)
+}
+
+func (c *checker) checkFreeValue(n *node, s *schema, at string) {
 	// An entry that is null has no settings; a label or annotation that is null has no value.
-	if m.value.kind != nullKind || s.each.kind != objectKind {
-		c.check(m.value, s.each, at)
+	if n.kind != nullKind || s.each.kind != objectKind {
+		c.check(n, s.each, at)
 	}
 }
 
@@ -187,7 +202,7 @@ func retype(n *node, s *schema) string {
 	case booleanKind:
 		return booleanSuggestion(n)
 	case numberKind:
-		if n.kind == stringKind && wholeNumber.MatchString(n.text) && n.text[0] != '-' {
+		if _, err := strconv.ParseUint(n.text, 10, 31); err == nil && n.kind == stringKind && wholeNumber.MatchString(n.text) {
 			return didYouMean(n.text + " without quotes")
 		}
 	case listKind:
@@ -211,6 +226,9 @@ func listSuggestion(n *node, s *schema) string {
 }
 
 func objectSuggestion(n *node) string {
+	if strings.Contains(n.text, "\n") {
+		return "write the settings themselves, without '|' or quotes"
+	}
 	if key, value, found := strings.Cut(n.text, ":"); found && value != "" && simpleKey.MatchString(key) {
 		return didYouMean(key + ": " + shorten(value))
 	}

@@ -26,6 +26,7 @@ type veleroConfigs struct {
 	BackupPVC map[string]struct {
 		StorageClass              string
 		ReadOnly, SPCNoRelabeling bool
+		ReadWriteOncePod          bool
 		Annotations               map[string]string
 		SecretNames               []string
 		ConfigMapNames            []string

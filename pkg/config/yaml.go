@@ -14,7 +14,7 @@ import (
 
 // parseYAML reads one YAML document. Scalars without quotes mean what the core schema of YAML 1.2 says; what other
 // readers of YAML take for something else (yes, 010, aliases, tags) is refused where it matters instead of guessed.
-// It returns the first syntax error, or all uses of what is not supported.
+// It returns the first syntax error and no node, or a node and all uses of what is not supported.
 func parseYAML(text string) (*node, []Problem) {
 	loader, err := yaml.NewLoader(bytes.NewReader([]byte(text)), yaml.WithV4Defaults())
 	if err != nil {
@@ -55,12 +55,13 @@ func emptyText() Problem {
 type yamlConverter struct{ problems []Problem }
 
 func (c *yamlConverter) node(n *yaml.Node, path string, depth int) *node {
-	out := &node{position: position{line: n.Line, column: n.Column}}
+	out := &node{position: position{line: n.Line, column: n.Column}, kind: refusedKind}
 	if n.Kind == yaml.AliasNode {
 		c.refuse(n, path, "aliases are not supported", "*"+n.Value, "the value itself", "")
 		return out
 	}
-	if n.Style&yaml.TaggedStyle != 0 || n.Tag == "!" {
+	isTagged := n.Style&yaml.TaggedStyle != 0 || n.Tag == "!"
+	if isTagged {
 		c.refuse(n, path, "tags are not supported", "tag "+shorten(n.Tag), "a value without a tag", "")
 	}
 	if (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && depth >= maxDepth {
@@ -81,10 +82,24 @@ func (c *yamlConverter) node(n *yaml.Node, path string, depth int) *node {
 	default:
 		out.resolve(n)
 	}
+	if isTagged {
+		out.kind = refusedKind
+	}
 	return out
 }
 
 func (c *yamlConverter) member(key, value *yaml.Node, path string, depth int) member {
+	known := len(c.problems)
+	c.checkKey(key, path, depth)
+	return member{
+		position: position{line: key.Line, column: key.Column},
+		key:      key.Value,
+		ignored:  len(c.problems) > known,
+		value:    c.node(value, joinKey(path, key.Value), depth+1),
+	}
+}
+
+func (c *yamlConverter) checkKey(key *yaml.Node, path string, depth int) {
 	name := &node{}
 	if key.Kind == yaml.ScalarNode {
 		name.resolve(key)
@@ -98,11 +113,6 @@ func (c *yamlConverter) member(key, value *yaml.Node, path string, depth int) me
 		c.refuse(key, path, "", "a key that is not a string", "a string", "")
 	case name.kind != stringKind || name.legacy:
 		c.refuse(key, path, "", fmt.Sprintf("key %s without quotes", shorten(key.Value)), "a string", didYouMean(quote(key.Value)))
-	}
-	return member{
-		position: position{line: key.Line, column: key.Column},
-		key:      key.Value,
-		value:    c.node(value, joinKey(path, key.Value), depth+1),
 	}
 }
 

@@ -29,10 +29,6 @@ type Volume struct {
 //
 // Documented in Velero under "BackupPVC Configuration for Data Movement Backup".
 func BackupPVC(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume) *corev1.PersistentVolumeClaim {
-	accessMode := corev1.ReadWriteOnce
-	if section.ReadOnly {
-		accessMode = corev1.ReadOnlyMany
-	}
 	return &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       du.Namespace,
@@ -42,7 +38,7 @@ func BackupPVC(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume)
 			OwnerReferences: []metav1.OwnerReference{OwnerReference(du)},
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			AccessModes:      []corev1.PersistentVolumeAccessMode{accessMode},
+			AccessModes:      []corev1.PersistentVolumeAccessMode{section.AccessMode()},
 			StorageClassName: new(BackupStorageClass(du, section)),
 			VolumeMode:       new(volume.Mode),
 			DataSource: &corev1.TypedLocalObjectReference{

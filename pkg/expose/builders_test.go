@@ -19,25 +19,26 @@ type combination struct {
 }
 
 func (c combination) String() string {
-	return fmt.Sprintf("storageClass=%q readOnly=%t spcNoRelabeling=%t annotations=%d %s",
-		c.section.StorageClass, c.section.ReadOnly, c.section.SPCNoRelabeling, len(c.section.Annotations), c.mode)
+	return fmt.Sprintf("storageClass=%q readOnly=%t spcNoRelabeling=%t readWriteOncePod=%t annotations=%d %s",
+		c.section.StorageClass, c.section.ReadOnly, c.section.SPCNoRelabeling, c.section.ReadWriteOncePod, len(c.section.Annotations), c.mode)
 }
 
 func combinations() []TableEntry {
 	var entries []TableEntry
-	for _, class := range []string{"", "copy"} {
-		for _, readOnly := range []bool{false, true} {
-			for _, spc := range []bool{false, true} {
-				for _, mode := range []corev1.PersistentVolumeMode{corev1.PersistentVolumeFilesystem, corev1.PersistentVolumeBlock} {
-					for _, annotations := range []map[string]string{nil, {"example.com/clone": "linked"}} {
-						c := combination{mode: mode, section: config.BackupPVC{
-							StorageClass: class, ReadOnly: readOnly, SPCNoRelabeling: spc, Annotations: annotations,
-						}}
-						entries = append(entries, Entry(c.String(), c))
-					}
-				}
-			}
+	for bits := range 1 << 6 {
+		is := func(bit int) bool { return bits&(1<<bit) != 0 }
+		c := combination{mode: corev1.PersistentVolumeFilesystem}
+		c.section.ReadOnly, c.section.SPCNoRelabeling, c.section.ReadWriteOncePod = is(0), is(1), is(2)
+		if is(3) {
+			c.mode = corev1.PersistentVolumeBlock
 		}
+		if is(4) {
+			c.section.StorageClass = "copy"
+		}
+		if is(5) {
+			c.section.Annotations = map[string]string{"example.com/clone": "linked"}
+		}
+		entries = append(entries, Entry(c.String(), c))
 	}
 	return entries
 }
@@ -54,8 +55,12 @@ var _ = DescribeTable("backupPVC and backup pod for every combination of the bac
 	}
 	Expect(pvc.Spec.StorageClassName).To(HaveValue(Equal(wantClass)))
 	wantAccess := corev1.ReadWriteOnce
-	if c.section.ReadOnly {
+	onePod := c.section.ReadWriteOncePod && !c.section.ReadOnly
+	switch {
+	case c.section.ReadOnly:
 		wantAccess = corev1.ReadOnlyMany
+	case onePod:
+		wantAccess = corev1.ReadWriteOncePod
 	}
 	Expect(pvc.Spec.AccessModes).To(Equal([]corev1.PersistentVolumeAccessMode{wantAccess}))
 	Expect(pvc.Spec.VolumeMode).To(HaveValue(Equal(c.mode)))
@@ -82,6 +87,11 @@ var _ = DescribeTable("backupPVC and backup pod for every combination of the bac
 		Expect(pod.Spec.SecurityContext.SELinuxOptions).To(HaveValue(Equal(corev1.SELinuxOptions{Type: "spc_t"})))
 	} else {
 		Expect(pod.Spec.SecurityContext.SELinuxOptions).To(BeNil())
+	}
+	if onePod {
+		Expect(pod.Spec.SecurityContext.SELinuxChangePolicy).To(HaveValue(Equal(corev1.SELinuxChangePolicyMountOption)))
+	} else {
+		Expect(pod.Spec.SecurityContext.SELinuxChangePolicy).To(BeNil())
 	}
 }, combinations())
 

@@ -45,8 +45,12 @@ func explainPVC(e Exposed) Reason {
 
 func unprovisioned(e Exposed, described string, event *corev1.Event) Reason {
 	reason := Reason{Code: ProvisioningFailed, Message: described, Quote: event.Reason + ": " + textOf(event)}
-	if isReadOnlyMany(e.PVC) && aboutAccess.MatchString(event.Message) {
+	switch {
+	case !aboutAccess.MatchString(event.Message):
+	case hasMode(e.PVC, corev1.ReadOnlyMany):
 		reason.Code, reason.Hint = ReadOnlyManyUnsupported, readOnlyHint(e.Class)
+	case hasMode(e.PVC, corev1.ReadWriteOncePod):
+		reason.Code, reason.Hint = ReadWriteOncePodRefused, onePodHint(e.Class)
 	}
 	return reason
 }
@@ -60,8 +64,13 @@ func readOnlyHint(class string) string {
 		"remove backupPVC.%s.readOnly from the node-agent ConfigMap", class)
 }
 
-func isReadOnlyMany(pvc *corev1.PersistentVolumeClaim) bool {
-	return slices.Contains(pvc.Spec.AccessModes, corev1.ReadOnlyMany)
+func onePodHint(class string) string {
+	return fmt.Sprintf("readWriteOncePod needs a CSI driver and sidecars that know ReadWriteOncePod: if these do not, "+
+		"remove backupPVC.%s.readWriteOncePod from the node-agent ConfigMap", class)
+}
+
+func hasMode(pvc *corev1.PersistentVolumeClaim, mode corev1.PersistentVolumeAccessMode) bool {
+	return slices.Contains(pvc.Spec.AccessModes, mode)
 }
 
 func accessModes(pvc *corev1.PersistentVolumeClaim) string {

@@ -79,6 +79,10 @@ func readOnly(e *expose.Exposed) {
 	remake(e, section)
 }
 
+func onePod(e *expose.Exposed) {
+	remake(e, config.BackupPVC{ReadWriteOncePod: true})
+}
+
 func readOnlySPC(e *expose.Exposed) {
 	remake(e, config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true})
 }
@@ -185,6 +189,9 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("driver without ReadOnlyMany, at provisioning", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
 		"rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_READER_ONLY not supported", 0)),
 		expose.ReadOnlyManyUnsupported, false, "MULTI_NODE_READER_ONLY not supported", "readOnly needs a CSI driver", "remove backupPVC.gold.readOnly"),
+	Entry("driver without ReadWriteOncePod", exposed(onePod, warning("PersistentVolumeClaim", "ProvisioningFailed",
+		"CSI driver does not support access mode SINGLE_NODE_SINGLE_WRITER", 0)),
+		expose.ReadWriteOncePodRefused, false, "ReadWriteOncePod): ProvisioningFailed", "remove backupPVC.gold.readWriteOncePod"),
 	Entry("the same words about a volume that is not ReadOnlyMany", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
 		"Volume capabilities not supported", 0)), expose.ProvisioningFailed, false),
 	Entry("another error of a driver that was asked for ReadOnlyMany", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",

@@ -32,6 +32,7 @@ const (
 	StorageClassMissing      = "StorageClassMissing"
 	ProvisioningFailed       = "ProvisioningFailed"
 	ReadOnlyManyUnsupported  = "ReadOnlyManyUnsupported"
+	ReadWriteOncePodRefused  = "ReadWriteOncePodRefused"
 	WaitingForBackupPod      = "WaitingForBackupPod"
 	WaitingForAutoscaler     = "WaitingForAutoscaler"
 	Unschedulable            = "Unschedulable"

@@ -51,7 +51,7 @@ var _ = Describe("config check", func() {
 		code, stdout, stderr := runWith(brokenManifest, "config", "check", "-")
 		Expect(code).To(Equal(1))
 		Expect(stdout).To(Equal(`LEVEL    LINE  COLUMN  PATH                            PROBLEM
-error    9     9       backupPVC.gold.redOnly          unknown key: expected storageClass, readOnly, spcNoRelabeling, annotations, secretNames or configMapNames; did you mean "readOnly"?
+error    9     9       backupPVC.gold.redOnly          unknown key: expected storageClass, readOnly, spcNoRelabeling, readWriteOncePod, annotations, secretNames or configMapNames; did you mean "readOnly"?
 warning  10    9       backupPVC.gold.spcNoRelabeling  ignored, because readOnly is not true
 error    11    5       prepareQueueLength              misplaced key; move it to loadConcurrency.prepareQueueLength
 standard input, key config.yaml: not valid, 2 errors, 1 warning

@@ -100,13 +100,16 @@ func (t *text) realClass(name string) {
 func (t *text) upload(upload config.Upload, class string) {
 	section := upload.BackupPVC
 	t.item("backupPVC", class)
+	mode := string(section.AccessMode())
 	if section.ReadOnly {
-		t.item("access mode", string(corev1.ReadOnlyMany)+", mounted read-only")
-	} else {
-		t.item("access mode", string(corev1.ReadWriteOnce))
+		mode += ", mounted read-only"
 	}
-	if section.ReadOnly && section.SPCNoRelabeling {
+	t.item("access mode", mode)
+	switch {
+	case section.ReadOnly && section.SPCNoRelabeling:
 		t.item("SELinux", "type spc_t, the volume is not relabelled")
+	case section.AccessMode() == corev1.ReadWriteOncePod:
+		t.item("SELinux", "the label is an option of the mount, where the driver supports it")
 	}
 	t.item("annotations", pairs(section.Annotations))
 	t.item("secrets", strings.Join(section.SecretNames, ", "))

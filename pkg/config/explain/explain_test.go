@@ -19,7 +19,7 @@ import (
 const many = `
 backupPVC:
   gold: {storageClass: silver, readOnly: true, spcNoRelabeling: true, annotations: {b: "2", a: "1"}, secretNames: [key], configMapNames: [kms]}
-  gone: {storageClass: lost}
+  gone: {storageClass: lost, readWriteOncePod: true}
 loadAffinity:
   - nodeSelector: {matchLabels: {disk: fast}}
     storageClass: silver
@@ -81,7 +81,8 @@ Volumes of storage class gold
 
 Volumes of storage class gone
   backupPVC    class lost
-  access mode  ReadWriteOnce
+  access mode  ReadWriteOncePod
+  SELinux      the label is an option of the mount, where the driver supports it
   nodes        any
 
 Volumes of any other storage class
