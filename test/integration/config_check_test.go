@@ -52,7 +52,15 @@ var _ = Describe("config with a cluster", Ordered, func() {
 			&schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: "backup"}, Value: 5},
 			&corev1.ResourceQuota{
 				ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "tight"},
-				Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}},
+				Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{
+					corev1.ResourcePods: resource.MustParse("0"), corev1.ResourceRequestsStorage: resource.MustParse("0"),
+				}},
+			},
+			&corev1.LimitRange{
+				ObjectMeta: metav1.ObjectMeta{Namespace: agentNamespace, Name: "bounds"},
+				Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
+					Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+				}}},
 			},
 		} {
 			Expect(live.Create(ctx, obj)).To(Succeed())
@@ -75,6 +83,8 @@ var _ = Describe("config with a cluster", Ordered, func() {
 		Expect(stderr).To(Equal("node-agent: configmap agents/checked, key c.yaml is not valid\n"))
 		for _, row := range []string{
 			`error +1 +1 +- +quota tight \(pods\) leaves no room for backup pods: found 0 of 0 used`,
+			`error +1 +1 +- +quota tight \(requests\.storage\) leaves no room for backupPVCs: found 0 of 0 used`,
+			`note +1 +1 +podResources\.memoryLimit +limit range bounds gives backup pods a memoryLimit of 1Gi`,
 			`note +3 +5 +backupPVC\.fast\.storageClass +the backupPVC is of class late: provisioner csi\.example\.com, reclaim policy Retain, ` +
 				`binding mode WaitForFirstConsumer`,
 			`error +5 +5 +backupPVC\.fast\.spcNoRelabeling +the pod security level of namespace agents forbids the SELinux type spc_t`,
@@ -84,7 +94,7 @@ var _ = Describe("config with a cluster", Ordered, func() {
 		} {
 			Expect(stdout).To(MatchRegexp(row))
 		}
-		Expect(stdout).To(ContainSubstring("configmap agents/checked, key c.yaml: not valid, 3 errors, "))
+		Expect(stdout).To(ContainSubstring("configmap agents/checked, key c.yaml: not valid, 4 errors, "))
 	})
 
 	It("looks at the text alone without --cluster", func() {
@@ -117,7 +127,10 @@ var _ = Describe("config with a cluster", Ordered, func() {
 		code, stdout, stderr := runConfig(nobody, "check", file, "--cluster")
 		Expect(stderr).To(BeEmpty())
 		Expect(code).To(BeZero())
-		for _, kind := range []string{"namespace", "storage classes", "volume snapshot classes", "priority classes", "nodes", "resource quotas"} {
+		for _, kind := range []string{
+			"namespace", "storage classes", "volume snapshot classes", "priority classes", "nodes", "resource quotas", "limit ranges",
+			"persistent volume claims",
+		} {
 			Expect(stdout).To(MatchRegexp(`not checked against the cluster's ` + kind + `: found .* is forbidden`))
 		}
 		code, _, stderr = runConfig(nobody, "check", "--configmap=checked")

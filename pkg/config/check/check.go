@@ -106,6 +106,7 @@ func (c *checker) run() {
 	c.checkPodSecurity()
 	c.checkPriorityClass()
 	c.checkQuotas()
+	c.checkLimitRanges()
 }
 
 // add puts a finding where its setting is in the text.

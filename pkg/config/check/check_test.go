@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/config"
@@ -70,41 +69,18 @@ func findings(text string, c *check.Cluster) []string {
 	return lines
 }
 
-func quota(hard map[corev1.ResourceName]string, changes ...func(*corev1.ResourceQuota)) func(*check.Cluster) {
-	return func(c *check.Cluster) {
-		q := corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q"}}
-		q.Spec.Hard, q.Status.Used = corev1.ResourceList{}, corev1.ResourceList{}
-		for name, amount := range hard {
-			limit, used, _ := strings.Cut(amount, " used ")
-			q.Spec.Hard[name] = resource.MustParse(limit)
-			if used != "" {
-				q.Status.Used[name] = resource.MustParse(used)
-			}
-		}
-		for _, change := range changes {
-			change(&q)
-		}
-		c.Quotas = append(c.Quotas, q)
-	}
-}
-
-func scope(name corev1.ResourceQuotaScope, operator corev1.ScopeSelectorOperator, values ...string) func(*corev1.ResourceQuota) {
-	return func(q *corev1.ResourceQuota) {
-		q.Spec.ScopeSelector = &corev1.ScopeSelector{MatchExpressions: []corev1.ScopedResourceSelectorRequirement{
-			{ScopeName: name, Operator: operator, Values: values},
-		}}
-	}
-}
-
 func enforce(level string) func(*check.Cluster) {
 	return func(c *check.Cluster) {
 		c.Namespace.Labels = map[string]string{"pod-security.kubernetes.io/enforce": level}
 	}
 }
 
-var _ = DescribeTable("a configuration in a cluster", func(text string, c *check.Cluster, want ...string) {
+func expectFindings(text string, c *check.Cluster, want ...string) {
+	GinkgoHelper()
 	Expect(findings(text, c)).To(Equal(append([]string{}, want...)))
-},
+}
+
+var _ = DescribeTable("a configuration in a cluster", expectFindings,
 	Entry("nothing to say", `{}`, cluster()),
 	Entry("without a cluster", `{"backupPVC": {"gone": {}}}`, nil),
 
@@ -163,6 +139,21 @@ var _ = DescribeTable("a configuration in a cluster", func(text string, c *check
 		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
 		"warning 1:20 backupPVC.gold.readOnly: where SELinux is on, a read-only volume cannot be relabelled for the backup pod "+
 			"(CSIDriver csi.example.com with seLinuxMount: true) [set spcNoRelabeling: true beside it]"),
+	Entry("SELinux, and a driver that labels when it mounts", "backupPVC: {other: {readWriteOncePod: true, readOnly: true}, gold: {readWriteOncePod: true}}\n",
+		cluster(func(c *check.Cluster) {
+			c.StorageClasses, c.SnapshotClasses = c.StorageClasses[:1], nil
+			c.Unread["storage classes"], c.Unread["volume snapshot classes"] = "no", "no"
+			c.Drivers = []storagev1.CSIDriver{{
+				ObjectMeta: metav1.ObjectMeta{Name: "csi.example.com"}, Spec: storagev1.CSIDriverSpec{SELinuxMount: new(true)},
+			}}
+		}),
+		"warning 1:1 : not checked against the cluster's storage classes (no)",
+		"warning 1:1 : not checked against the cluster's volume snapshot classes (no)",
+		"warning 1:21 backupPVC.other.readWriteOncePod: ignored, because readOnly is true"),
+	Entry("a driver that cannot label when it mounts", "backupPVC: {gold: {readWriteOncePod: true}}\n", cluster(),
+		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
+		"warning 1:20 backupPVC.gold.readWriteOncePod: where SELinux is on, the volume is labelled file by file unless its driver can do it "+
+			"when it mounts (CSIDriver csi.example.com without seLinuxMount: true)"),
 	Entry("SELinux, and cared for", "backupPVC: {gold: {readOnly: true, spcNoRelabeling: true}}\n",
 		cluster(func(c *check.Cluster) { c.Nodes[0].Status.NodeInfo.OSImage = "Fedora CoreOS 42" }),
 		"note 1:13 backupPVC.gold: the backupPVC is of class gold: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate"),
@@ -186,48 +177,6 @@ var _ = DescribeTable("a configuration in a cluster", func(text string, c *check
 	Entry("a priority class", "priorityClassName: low\n", cluster(), "note 1:1 priorityClassName: backup pods have priority -10"),
 	Entry("no priority class", "priorityClassName: lwo\n", cluster(),
 		`error 1:1 priorityClassName: priority class lwo does not exist: the API server refuses backup pods [did you mean "low"?]`),
-
-	Entry("a quota of pods that is full", "{}\n", cluster(quota(map[corev1.ResourceName]string{"pods": "10 used 9"})),
-		"warning 1:1 : quota q (pods) has room for 1 backup pods now, 3 may be needed at a time (9 of 10 used)"),
-	Entry("a quota with room", "{}\n", cluster(quota(map[corev1.ResourceName]string{"count/pods": "10 used 7", "services": "0"}))),
-	Entry("a quota of no PVC", "{}\n", cluster(quota(map[corev1.ResourceName]string{"persistentvolumeclaims": "0"})),
-		"error 1:1 : quota q (persistentvolumeclaims) leaves no room for backupPVCs (0 of 0 used)"),
-	Entry("a quota of PVCs of a class", "backupPVC: {gold: {storageClass: silver}}\n", cluster(quota(map[corev1.ResourceName]string{
-		"silver.storageclass.storage.k8s.io/persistentvolumeclaims": "0", "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "0",
-	})),
-		"note 1:20 backupPVC.gold.storageClass: the backupPVC is of class silver: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate",
-		"error 1:20 backupPVC.gold.storageClass: quota q (silver.storageclass.storage.k8s.io/persistentvolumeclaims) leaves no room for "+
-			"backupPVCs of class silver (0 of 0 used)"),
-	Entry("a quota that wants requests", "podResources: {memoryLimit: 1Gi}\n",
-		cluster(quota(map[corev1.ResourceName]string{"requests.memory": "100Gi", "requests.cpu": "100", "limits.ephemeral-storage": "1Ti"})),
-		"error 1:1 podResources.cpuRequest: quota q (requests.cpu) refuses backup pods without a cpuRequest (none) "+
-			"[set podResources.cpuRequest, or a default in a LimitRange]"),
-	Entry("a quota that wants requests, and defaults for them", "{}\n",
-		cluster(quota(map[corev1.ResourceName]string{"requests.cpu": "100", "limits.memory": "4Gi"}), func(c *check.Cluster) {
-			c.LimitRanges = []corev1.LimitRange{{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{
-				Type:           corev1.LimitTypeContainer,
-				Default:        corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
-				DefaultRequest: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
-			}}}}}
-		}),
-		"warning 1:1 podResources.memoryLimit: quota q (limits.memory) has room for 2 backup pods with memoryLimit 2Gi now, "+
-			"3 may be needed at a time (0 of 4Gi used)"),
-	Entry("a quota below one pod", "podResources: {cpuRequest: '2'}\nloadConcurrency: {globalConfig: 4}\n",
-		cluster(quota(map[corev1.ResourceName]string{"cpu": "1500m"})),
-		"error 1:16 podResources.cpuRequest: quota q (cpu) leaves no room for backup pods with cpuRequest 2 (0 of 1500m used)"),
-	Entry("quotas in the scope of backup pods", "priorityClassName: low\n", cluster(
-		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpIn, "low")),
-		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopeBestEffort, corev1.ScopeSelectorOpExists))),
-		"note 1:1 priorityClassName: backup pods have priority -10",
-		"error 1:1 : quota q (pods) leaves no room for backup pods (0 of 0 used)",
-		"error 1:1 : quota q (pods) leaves no room for backup pods (0 of 0 used)"),
-	Entry("quotas out of their scope", "podResources: {cpuLimit: '1'}\n", cluster(
-		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpExists)),
-		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopePriorityClass, corev1.ScopeSelectorOpNotIn, "")),
-		quota(map[corev1.ResourceName]string{"pods": "0"}, scope(corev1.ResourceQuotaScopeBestEffort, corev1.ScopeSelectorOpExists)),
-		quota(map[corev1.ResourceName]string{"pods": "0"}, func(q *corev1.ResourceQuota) {
-			q.Spec.Scopes = []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeTerminating}
-		}))),
 )
 
 var _ = Describe("a report", func() {

@@ -25,6 +25,7 @@ const (
 	nodes           = "nodes"
 	quotas          = "resource quotas"
 	limitRanges     = "limit ranges"
+	claims          = "persistent volume claims"
 )
 
 // Cluster is what matters of a cluster to a configuration.
@@ -40,6 +41,8 @@ type Cluster struct {
 	// Quotas and LimitRanges are those of Namespace.
 	Quotas      []corev1.ResourceQuota
 	LimitRanges []corev1.LimitRange
+	// Claims are the PVCs of all other namespaces.
+	Claims []corev1.PersistentVolumeClaim
 
 	// Unread tells for each kind that may not be read why.
 	Unread map[string]string
@@ -59,6 +62,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 		allNodes   corev1.NodeList
 		quota      corev1.ResourceQuotaList
 		limits     corev1.LimitRangeList
+		allClaims  corev1.PersistentVolumeClaimList
 	)
 	inNamespace := client.InNamespace(namespace)
 	for _, kind := range []struct {
@@ -69,6 +73,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 		{storageClasses, &storage, nil}, {snapshotClasses, &snapshots, nil}, {drivers, &csiDrivers, nil},
 		{priorityClasses, &priorities, nil}, {nodes, &allNodes, nil},
 		{quotas, &quota, []client.ListOption{inNamespace}}, {limitRanges, &limits, []client.ListOption{inNamespace}},
+		{claims, &allClaims, nil},
 	} {
 		if err := c.tolerate(kind.name, reader.List(ctx, kind.list, kind.options...)); err != nil {
 			return nil, err
@@ -79,6 +84,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 	c.Nodes = slices.DeleteFunc(allNodes.Items, func(node corev1.Node) bool {
 		return node.Labels[corev1.LabelOSStable] == string(corev1.Windows)
 	})
+	c.Claims = slices.DeleteFunc(allClaims.Items, func(claim corev1.PersistentVolumeClaim) bool { return claim.Namespace == namespace })
 	return c, nil
 }
 

@@ -19,19 +19,16 @@ func (c *checker) checkQuotas() {
 		return
 	}
 	movers := int64(c.slots())
-	pod := c.podOf()
+	pod := c.mover()
 	for i := range c.cluster.Quotas {
 		quota := &c.cluster.Quotas[i]
 		for _, name := range slices.Sorted(maps.Keys(quota.Spec.Hard)) {
 			q := quotaItem{name: quota.Name, resource: name, hard: quota.Spec.Hard[name], used: quota.Status.Used[name]}
-			class, ofClass := strings.CutSuffix(string(name), ".storageclass.storage.k8s.io/persistentvolumeclaims")
 			switch {
-			case ofClass:
-				if path := c.pathOfClass(class); path != "" {
-					c.checkCount(q, path, "backupPVCs of class "+class, 1)
+			case isAboutClaims(name):
+				if !hasScopes(quota) {
+					c.checkClaims(q, movers)
 				}
-			case isCount(name, corev1.ResourcePersistentVolumeClaims):
-				c.checkCount(q, "", "backupPVCs", movers)
 			case !inScope(quota, c.cfg.PriorityClassName, pod):
 			case isCount(name, corev1.ResourcePods):
 				c.checkCount(q, "", "backup pods", movers)
@@ -42,11 +39,38 @@ func (c *checker) checkQuotas() {
 	}
 }
 
+// classInfix stands between a storage class and what a quota limits of it.
+const classInfix = ".storageclass.storage.k8s.io/"
+
+func isAboutClaims(name corev1.ResourceName) bool {
+	return name == corev1.ResourceRequestsStorage || isCount(name, corev1.ResourcePersistentVolumeClaims) || strings.Contains(string(name), classInfix)
+}
+
+// checkClaims checks a quota of the number or size of PVCs, be it for one class or for all.
+func (c *checker) checkClaims(q quotaItem, movers int64) {
+	class, about, ofClass := strings.Cut(string(q.resource), classInfix)
+	switch {
+	case !ofClass && q.resource == corev1.ResourceRequestsStorage:
+		c.checkStorage(q, "", int(movers))
+	case !ofClass:
+		c.checkCount(q, "", "backupPVCs", movers)
+	case !c.usesClass(class):
+	case about == string(corev1.ResourceRequestsStorage):
+		c.checkStorage(q, class, int(movers))
+	default:
+		c.checkCount(q, c.pathOfClass(class), "backupPVCs of class "+class, 1)
+	}
+}
+
 // quotaItem is one resource of a quota.
 type quotaItem struct {
 	name       string
 	resource   corev1.ResourceName
 	hard, used resource.Quantity
+}
+
+func (q quotaItem) usage() string {
+	return fmt.Sprintf("%s of %s used", q.used.String(), q.hard.String())
 }
 
 func isCount(name, of corev1.ResourceName) bool {
@@ -59,8 +83,7 @@ func (c *checker) checkCount(q quotaItem, path, what string, wanted int64) {
 
 // tellRoom tells if nothing of a kind ever fits, or now not as many as may be needed at a time.
 func (c *checker) tellRoom(q quotaItem, path, what string, room, wanted int64, never bool) {
-	found := fmt.Sprintf("%s of %s used", q.used.String(), q.hard.String())
-	problem := config.Problem{Path: path, Found: found}
+	problem := config.Problem{Path: path, Found: q.usage()}
 	switch {
 	case never:
 		problem.Message = fmt.Sprintf("quota %s (%s) leaves no room for %s", q.name, q.resource, what)
@@ -72,74 +95,42 @@ func (c *checker) tellRoom(q quotaItem, path, what string, room, wanted int64, n
 	}
 }
 
-// computeSettings tells which setting of podResources a resource of a quota is about.
-var computeSettings = map[corev1.ResourceName]struct {
+// computeResources tells which resource of a pod one of a quota is about.
+var computeResources = map[corev1.ResourceName]struct {
 	resource corev1.ResourceName
-	limit    bool
-	setting  string
+	isLimit  bool
 }{
-	corev1.ResourceCPU:                      {corev1.ResourceCPU, false, "cpuRequest"},
-	corev1.ResourceRequestsCPU:              {corev1.ResourceCPU, false, "cpuRequest"},
-	corev1.ResourceLimitsCPU:                {corev1.ResourceCPU, true, "cpuLimit"},
-	corev1.ResourceMemory:                   {corev1.ResourceMemory, false, "memoryRequest"},
-	corev1.ResourceRequestsMemory:           {corev1.ResourceMemory, false, "memoryRequest"},
-	corev1.ResourceLimitsMemory:             {corev1.ResourceMemory, true, "memoryLimit"},
-	corev1.ResourceRequestsEphemeralStorage: {corev1.ResourceEphemeralStorage, false, "ephemeralStorageRequest"},
-	corev1.ResourceEphemeralStorage:         {corev1.ResourceEphemeralStorage, false, "ephemeralStorageRequest"},
-	corev1.ResourceLimitsEphemeralStorage:   {corev1.ResourceEphemeralStorage, true, "ephemeralStorageLimit"},
+	corev1.ResourceCPU:                      {corev1.ResourceCPU, false},
+	corev1.ResourceRequestsCPU:              {corev1.ResourceCPU, false},
+	corev1.ResourceLimitsCPU:                {corev1.ResourceCPU, true},
+	corev1.ResourceMemory:                   {corev1.ResourceMemory, false},
+	corev1.ResourceRequestsMemory:           {corev1.ResourceMemory, false},
+	corev1.ResourceLimitsMemory:             {corev1.ResourceMemory, true},
+	corev1.ResourceRequestsEphemeralStorage: {corev1.ResourceEphemeralStorage, false},
+	corev1.ResourceEphemeralStorage:         {corev1.ResourceEphemeralStorage, false},
+	corev1.ResourceLimitsEphemeralStorage:   {corev1.ResourceEphemeralStorage, true},
 }
 
 // checkCompute checks CPU, memory and ephemeral storage. A pod that does not say how much CPU or memory it takes is refused
 // where a quota is about it.
-func (c *checker) checkCompute(q quotaItem, pod corev1.ResourceRequirements, movers int64) {
-	about, known := computeSettings[q.resource]
+func (c *checker) checkCompute(q quotaItem, pod *mover, movers int64) {
+	about, known := computeResources[q.resource]
 	if !known {
 		return
 	}
-	list := pod.Requests
-	if about.limit {
-		list = pod.Limits
-	}
-	path := config.Path("podResources", about.setting)
-	amount, set := list[about.resource]
+	setting := settingFor(about.resource, about.isLimit)
+	path := config.Path("podResources", setting)
+	amount, set := pod.list(about.isLimit)[about.resource]
 	switch {
 	case set && !amount.IsZero():
 		room := (q.hard.AsApproximateFloat64() - q.used.AsApproximateFloat64()) / amount.AsApproximateFloat64()
-		c.tellRoom(q, path, "backup pods with "+about.setting+" "+amount.String(), int64(room), movers, amount.Cmp(q.hard) > 0)
+		c.tellRoom(q, path, "backup pods with "+setting+" "+amount.String(), int64(room), movers, amount.Cmp(q.hard) > 0)
 	case !set && about.resource != corev1.ResourceEphemeralStorage:
 		c.add(Error, config.Problem{
 			Path:    path,
-			Message: fmt.Sprintf("quota %s (%s) refuses backup pods without a %s", q.name, q.resource, about.setting),
+			Message: fmt.Sprintf("quota %s (%s) refuses backup pods without a %s", q.name, q.resource, setting),
 			Found:   "none", Suggestion: "set " + path + ", or a default in a LimitRange",
 		})
-	}
-}
-
-// podOf is what a backup pod asks for, after the API server has filled in the defaults of the LimitRanges.
-func (c *checker) podOf() corev1.ResourceRequirements {
-	pod := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
-	if r := c.cfg.PodResources; r != nil {
-		maps.Copy(pod.Limits, r.Limits())
-		// A limit without a request is the request too.
-		maps.Copy(pod.Requests, r.Limits())
-		maps.Copy(pod.Requests, r.Requests())
-	}
-	for i := range c.cluster.LimitRanges {
-		for _, item := range c.cluster.LimitRanges[i].Spec.Limits {
-			if item.Type == corev1.LimitTypeContainer {
-				fill(pod.Limits, item.Default)
-				fill(pod.Requests, item.DefaultRequest)
-			}
-		}
-	}
-	return pod
-}
-
-func fill(list, defaults corev1.ResourceList) {
-	for name, quantity := range defaults {
-		if _, set := list[name]; !set {
-			list[name] = quantity
-		}
 	}
 }
 

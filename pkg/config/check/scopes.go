@@ -6,8 +6,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+func hasScopes(quota *corev1.ResourceQuota) bool {
+	return len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil
+}
+
 // inScope tells whether a quota counts backup pods.
-func inScope(quota *corev1.ResourceQuota, priorityClass string, pod corev1.ResourceRequirements) bool {
+func inScope(quota *corev1.ResourceQuota, priorityClass string, pod *mover) bool {
 	requirements := []corev1.ScopedResourceSelectorRequirement{}
 	for _, scope := range quota.Spec.Scopes {
 		exists := corev1.ScopedResourceSelectorRequirement{ScopeName: scope, Operator: corev1.ScopeSelectorOpExists}
@@ -17,7 +21,7 @@ func inScope(quota *corev1.ResourceQuota, priorityClass string, pod corev1.Resou
 		requirements = append(requirements, selector.MatchExpressions...)
 	}
 	return !slices.ContainsFunc(requirements, func(r corev1.ScopedResourceSelectorRequirement) bool {
-		return !hasScope(r, priorityClass, len(pod.Requests)+len(pod.Limits) == 0)
+		return !hasScope(r, priorityClass, len(pod.requests)+len(pod.limits) == 0)
 	})
 }
 

@@ -6,14 +6,18 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/node-agent/node-agent/pkg/config"
 )
 
-// checkSELinux looks for read-only volumes that would have to be relabelled, which is impossible.
+// checkSELinux looks for read-only volumes that would have to be relabelled, which is impossible, and for drivers that cannot
+// spare volumes of a single pod the relabelling.
 func (c *checker) checkSELinux() {
 	labelled := c.cluster.nodesWithSELinux()
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.BackupPVC)) {
 		section := c.cfg.BackupPVC[name]
+		c.checkMountLabel(name)
 		if !section.ReadOnly || section.SPCNoRelabeling {
 			continue
 		}
@@ -35,6 +39,19 @@ func (c *checker) checkSELinux() {
 			Found:   found, Suggestion: "set spcNoRelabeling: true beside it",
 		})
 	}
+}
+
+func (c *checker) checkMountLabel(name string) {
+	section := c.cfg.BackupPVC[name]
+	class := c.cluster.StorageClass(section.ClassFor(name))
+	if section.AccessMode() != corev1.ReadWriteOncePod || class == nil || !c.cluster.has(drivers) || c.supportsSELinuxMount(class.Provisioner) {
+		return
+	}
+	c.add(Warning, config.Problem{
+		Path:    config.Path("backupPVC", name, "readWriteOncePod"),
+		Message: "where SELinux is on, the volume is labelled file by file unless its driver can do it when it mounts",
+		Found:   "CSIDriver " + class.Provisioner + " without seLinuxMount: true",
+	})
 }
 
 func (c *checker) supportsSELinuxMount(provisioner string) bool {
