@@ -43,7 +43,8 @@ func (c *checker) checkQuotas() {
 const classInfix = ".storageclass.storage.k8s.io/"
 
 func isAboutClaims(name corev1.ResourceName) bool {
-	return name == corev1.ResourceRequestsStorage || isCount(name, corev1.ResourcePersistentVolumeClaims) || strings.Contains(string(name), classInfix)
+	return name == corev1.ResourceRequestsStorage || isCount(name, corev1.ResourcePersistentVolumeClaims) ||
+		strings.Contains(string(name), classInfix)
 }
 
 // checkClaims checks a quota of the number or size of PVCs, be it for one class or for all.

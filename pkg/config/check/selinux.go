@@ -44,7 +44,8 @@ func (c *checker) checkSELinux() {
 func (c *checker) checkMountLabel(name string) {
 	section := c.cfg.BackupPVC[name]
 	class := c.cluster.StorageClass(section.ClassFor(name))
-	if section.AccessMode() != corev1.ReadWriteOncePod || class == nil || !c.cluster.has(drivers) || c.supportsSELinuxMount(class.Provisioner) {
+	isKnown := class != nil && c.cluster.has(drivers)
+	if section.AccessMode() != corev1.ReadWriteOncePod || !isKnown || c.supportsSELinuxMount(class.Provisioner) {
 		return
 	}
 	c.add(Warning, config.Problem{
