@@ -131,8 +131,9 @@ func optional(r *rule) *rule {
 	}
 }
 
-// quantityShape keeps numbers like 1e999999999 away from arithmetic that would write out all their digits.
-var quantityShape = regexp.MustCompile(`^[-+]?[0-9.]{1,19}([eE][-+]?[0-9]{1,2}|[A-Za-z]{0,2})$`)
+// quantityShape keeps numbers like 1e999999999 away from arithmetic that would write out all their digits, and a point without
+// any digit, which Kubernetes takes for zero.
+var quantityShape = regexp.MustCompile(`^[-+]?\.?[0-9][0-9.]{0,18}([eE][-+]?[0-9]{1,2}|[A-Za-z]{0,2})$`)
 
 // parseQuantity reads a quantity that is not negative.
 func parseQuantity(value string) (resource.Quantity, bool) {
@@ -155,7 +156,7 @@ func isByteCount(value string) bool {
 
 // nearestQuantity mends spaces, a leading minus and units that Kubernetes spells otherwise, as in "2 GB" or "512mi".
 func nearestQuantity(value string) string {
-	value = strings.TrimPrefix(strings.ReplaceAll(value, " ", ""), "-")
+	value = strings.TrimPrefix(strings.Join(strings.Fields(value), ""), "-")
 	end := strings.LastIndexAny(value, "0123456789") + 1
 	number, unit := value[:end], strings.ToLower(value[end:])
 	units := map[string]string{

@@ -196,7 +196,7 @@ func wholeSuggestion(text string, minimum int64) string {
 func retype(n *node, s *schema) string {
 	switch s.kind {
 	case stringKind:
-		if n.legacy || n.kind == numberKind || n.kind == booleanKind {
+		if isScalar := n.legacy || n.kind == numberKind || n.kind == booleanKind; isScalar && s.rule.valid(n.text) {
 			return didYouMean(quote(n.text))
 		}
 	case booleanKind:
