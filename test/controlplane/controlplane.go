@@ -40,9 +40,18 @@ type ControlPlane struct {
 	environment *envtest.Environment
 }
 
+// Option changes how kube-apiserver is started.
+type Option func(*envtest.Environment)
+
+// WithoutWatchCache lets every LIST read etcd. Else each waits for some milliseconds, until the watch cache is known to be
+// as new as etcd, which adds up in a suite that reads after every step.
+func WithoutWatchCache(environment *envtest.Environment) {
+	environment.ControlPlane.GetAPIServer().Configure().Set("watch-cache", "false")
+}
+
 // Start starts etcd and kube-apiserver and installs the CRDs. It has to be called with the working directory inside the
 // module.
-func Start() (*ControlPlane, error) {
+func Start(options ...Option) (*ControlPlane, error) {
 	crds, err := crdPaths()
 	if err != nil {
 		return nil, err
@@ -52,6 +61,9 @@ func Start() (*ControlPlane, error) {
 		ErrorIfCRDPathMissing:    true,
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  stopTimeout,
+	}
+	for _, option := range options {
+		option(environment)
 	}
 	config, err := environment.Start()
 	if err != nil {

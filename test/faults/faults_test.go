@@ -58,7 +58,7 @@ func mishaps(v *verdict, begin int) []mishap {
 var _ = Describe("a fault of a single API call", Label("faults"), func() {
 	for i, sc := range scenarios() {
 		It("changes nothing about "+sc.name, func(ctx context.Context) {
-			row := newRow("one API call fails", sc.name)
+			row := &row{Group: "one API call fails", Scenario: sc.name}
 			good := play(ctx, sc, conditions{})
 			row.add(good, "no fault at all")
 			for _, m := range mishaps(good, 23*i) {

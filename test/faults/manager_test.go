@@ -16,7 +16,6 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -32,15 +31,13 @@ const bookmark = "BOOKMARK"
 // badWatches lets watches lose, delay and mix up events, and ends each after a few seconds as if it had fallen too far
 // behind, so that its informer lists anew.
 type badWatches struct {
-	next http.RoundTripper
-
 	mutex                         sync.Mutex
 	random                        *rand.Rand
 	dropped, late, swapped, ended int
 }
 
 func (b *badWatches) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := b.next.RoundTrip(request)
+	response, err := seen.pass(request)
 	query := request.URL.Query()
 	if err != nil || query.Get("watch") == "" || response.StatusCode != http.StatusOK {
 		return response, err
@@ -140,12 +137,8 @@ func manySlots() *config.Config {
 
 // startManager runs the reconciler as the agent does, with watches that cannot be relied on.
 func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogger) {
-	through := rest.CopyConfig(plane.Config)
+	through := reaching(watches)
 	through.ContentType = runtime.ContentTypeJSON // one event a line
-	through.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		watches.next = next
-		return watches
-	})
 	mgr, err := ctrl.NewManager(through, ctrl.Options{
 		Scheme: live.Scheme(), Cache: dataupload.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
@@ -177,7 +170,7 @@ var _ = Describe("watches that lose, delay and mix up events", Label("faults"), 
 			count = 20
 		}
 		seed := uint64(GinkgoRandomSeed())
-		row := newRow("bad watches, real manager", fmt.Sprintf("%d DataUploads at once, seed %d", count, seed))
+		row := &row{Group: "bad watches, real manager", Scenario: fmt.Sprintf("%d DataUploads at once, seed %d", count, seed)}
 		watches := &badWatches{random: rand.New(rand.NewPCG(seed, 0))}
 		var all []*run
 		for range count {

@@ -31,7 +31,7 @@ func (r *run) moveData(ctx context.Context) {
 	dir, err := os.MkdirTemp(store.dir, "mover-")
 	Expect(err).NotTo(HaveOccurred())
 	defer os.RemoveAll(dir)
-	c, err := mover.NewClient(r.mover.reaching(plane.Config))
+	c, err := mover.NewClient(reaching(r.mover))
 	Expect(err).NotTo(HaveOccurred())
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
@@ -48,7 +48,7 @@ func (r *run) moveData(ctx context.Context) {
 
 // endMover reports the end of the mover as its kubelet would.
 func (r *run) endMover(ctx context.Context, err error, messagePath string) {
-	if r.mover.revive() {
+	if r.mover.revive() || r.losesResults && err == nil {
 		r.EndPod(ctx, killedCode, "Error", "") // no time for last words
 		return
 	}

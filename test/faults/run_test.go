@@ -73,6 +73,8 @@ type run struct {
 	unprovisionable bool
 	// secret is what the driver needs to read the volume, empty if nothing.
 	secret string
+	// losesResults lets every mover be killed right after it has saved its snapshot.
+	losesResults bool
 	// wrongPassword lets the mover meet an error that no other attempt would heal.
 	wrongPassword bool
 
@@ -167,7 +169,7 @@ func (r *run) clear(ctx context.Context) {
 
 // restart starts the agent anew: it forgets everything that a process can forget, and lists everything.
 func (r *run) restart(ctx context.Context) {
-	through := r.controller.reaching(plane.Config)
+	through := reaching(r.controller)
 	options := client.Options{Scheme: live.Scheme(), Mapper: live.RESTMapper()}
 	direct, err := client.New(through, options)
 	Expect(err).NotTo(HaveOccurred())

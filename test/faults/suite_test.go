@@ -21,6 +21,7 @@ import (
 
 var (
 	plane *controlplane.ControlPlane
+	seen  *recollection
 	live  client.Client // reads and writes the API server, and nothing ever goes wrong with it
 	world *cluster.Cluster
 	store *objectStore
@@ -37,12 +38,14 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	logging.Bridge(log)
 
 	var err error
-	plane, err = controlplane.Start()
+	plane, err = controlplane.Start(controlplane.WithoutWatchCache)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
 	scheme, err := controlplane.Scheme()
 	Expect(err).NotTo(HaveOccurred())
-	live, err = client.New(plane.Config, client.Options{Scheme: scheme})
+	seen, err = newRecollection(plane.Config)
+	Expect(err).NotTo(HaveOccurred())
+	live, err = client.New(reaching(seen), client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	world = cluster.New(live)
 	world.Install(ctx)

@@ -1,10 +1,13 @@
 package faults
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,65 +19,83 @@ import (
 // tableFile is the environment variable that names a file for the table: go test shows nothing of a suite that passes.
 const tableFile = "FAULTS_TABLE"
 
+// rowEntry names the report entries that hold rows. A report is what the processes of a complete run share.
+const rowEntry = "row"
+
 // row adds up the verdicts of one scenario under one kind of condition.
 type row struct {
-	group, scenario     string
-	calls               int
-	runs, faults        int
-	right, leaked, lost int
-	took                time.Duration
-	different           []string
-}
-
-var table []*row
-
-func newRow(group, scenario string) *row {
-	r := &row{group: group, scenario: scenario}
-	table = append(table, r)
-	return r
+	Group, Scenario     string
+	Calls               int
+	Runs, Faults        int
+	Right, Leaked, Lost int
+	Took                time.Duration
+	// Different tells of each verdict that was not clean.
+	Different []string
 }
 
 // add takes a verdict in. conditions is what to say about it if it is not clean.
 func (r *row) add(v *verdict, conditions string) {
-	r.runs++
-	r.took += v.took
-	r.calls = max(r.calls, len(v.controller)+len(v.mover))
+	r.Runs++
+	r.Took += v.took
+	r.Calls = max(r.Calls, len(v.controller)+len(v.mover))
 	if v.injected {
-		r.faults++
+		r.Faults++
 	}
 	if len(v.wrong) == 0 {
-		r.right++
+		r.Right++
 	}
-	r.leaked += len(v.leaked)
-	r.lost += len(v.lost)
+	r.Leaked += len(v.leaked)
+	r.Lost += len(v.lost)
 	if !v.clean() {
-		r.different = append(r.different, conditions+": "+v.String())
+		r.Different = append(r.Different, conditions+": "+v.String())
 	}
 }
 
-// check fails the spec if any run of the row was not clean.
+// check puts the row into the table, and fails the spec if any run of it was not clean.
 func (r *row) check() {
 	GinkgoHelper()
-	Expect(strings.Join(r.different, "\n")).To(BeEmpty())
+	AddReportEntry(rowEntry, *r, ReportEntryVisibilityNever)
+	Expect(strings.Join(r.Different, "\n")).To(BeEmpty())
 }
 
-func printTable() string {
+// rowsOf finds the rows of all processes.
+func rowsOf(report Report) []row {
+	var rows []row
+	for _, spec := range report.SpecReports {
+		for _, entry := range spec.ReportEntries {
+			if entry.Name != rowEntry {
+				continue
+			}
+			text, err := json.Marshal(entry.GetRawValue())
+			Expect(err).NotTo(HaveOccurred())
+			var r row
+			Expect(json.Unmarshal(text, &r)).To(Succeed())
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Scenario, b.Scenario))
+	})
+	return rows
+}
+
+func printTable(rows []row) string {
 	var cells strings.Builder
 	cells.WriteString("SCENARIO\tCALLS\tRUNS\tFAULTS INJECTED\tENDED RIGHT\tLEAKED\tLOST\tTOOK\n")
-	line := func(name string, r *row) {
+	line := func(name string, r row) {
 		fmt.Fprintf(&cells, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n",
-			name, r.calls, r.runs, r.faults, r.right, r.leaked, r.lost, r.took.Round(100*time.Millisecond))
+			name, r.Calls, r.Runs, r.Faults, r.Right, r.Leaked, r.Lost, r.Took.Round(100*time.Millisecond))
 	}
 	group, total := "", row{}
-	for _, r := range table {
-		if r.group != group {
-			group = r.group
+	for _, r := range rows {
+		if r.Group != group {
+			group = r.Group
 			fmt.Fprintf(&cells, "%s:\t\t\t\t\t\t\t\n", group)
 		}
-		line("  "+r.scenario, r)
+		line("  "+r.Scenario, r)
 		total.sum(r)
 	}
-	line("all", &total)
+	line("all", total)
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, err := io.WriteString(w, cells.String())
@@ -83,21 +104,22 @@ func printTable() string {
 }
 
 // sum adds another row.
-func (r *row) sum(other *row) {
-	r.calls = max(r.calls, other.calls)
-	r.runs += other.runs
-	r.faults += other.faults
-	r.right += other.right
-	r.leaked += other.leaked
-	r.lost += other.lost
-	r.took += other.took
+func (r *row) sum(other row) {
+	r.Calls = max(r.Calls, other.Calls)
+	r.Runs += other.Runs
+	r.Faults += other.Faults
+	r.Right += other.Right
+	r.Leaked += other.Leaked
+	r.Lost += other.Lost
+	r.Took += other.Took
 }
 
-var _ = ReportAfterSuite("table of the fault suite", func(Report) {
-	if len(table) == 0 {
+var _ = ReportAfterSuite("table of the fault suite", func(report Report) {
+	rows := rowsOf(report)
+	if len(rows) == 0 {
 		return
 	}
-	text := printTable()
+	text := printTable(rows)
 	_, err := os.Stdout.WriteString("\n" + text)
 	Expect(err).NotTo(HaveOccurred())
 	if path := os.Getenv(tableFile); path != "" {

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"k8s.io/client-go/rest"
 )
 
 // fault is what can happen to one API call.
@@ -72,22 +70,11 @@ type faultyTransport struct {
 	died func()
 
 	mutex     sync.Mutex
-	next      http.RoundTripper
 	calls     []call
 	counts    map[string]int
 	injected  bool
 	dead      bool
 	conflicts int
-}
-
-// reaching returns the configuration of a client whose calls go through the transport.
-func (f *faultyTransport) reaching(config *rest.Config) *rest.Config {
-	through := rest.CopyConfig(config)
-	through.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		f.next = next
-		return f
-	})
-	return through
 }
 
 func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -99,7 +86,7 @@ func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		return f.pass(request)
 	}
 	if f.fault.performed {
-		response, err := f.next.RoundTrip(request)
+		response, err := seen.pass(request)
 		if err != nil {
 			return nil, err
 		}
@@ -144,7 +131,7 @@ func (f *faultyTransport) record(request *http.Request) (hit, dead bool) {
 }
 
 func (f *faultyTransport) pass(request *http.Request) (*http.Response, error) {
-	response, err := f.next.RoundTrip(request)
+	response, err := seen.pass(request)
 	if err == nil && response.StatusCode == http.StatusConflict {
 		f.mutex.Lock()
 		defer f.mutex.Unlock()
