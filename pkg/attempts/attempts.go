@@ -1,5 +1,6 @@
-// Package attempts keeps on a DataUpload which attempts at moving its data were lost, so that neither a restart of the
-// agent nor a change of leader forgets one. The CRD is Velero's and has no field for it, hence an annotation.
+// Package attempts keeps on a DataUpload which attempts at moving its data were lost, and which snapshot the last one was
+// about to save, so that neither a restart of the agent nor a change of leader forgets any. The CRD is Velero's and has no
+// field for it, hence annotations.
 package attempts
 
 import (
@@ -13,6 +14,10 @@ import (
 
 // Annotation holds the lost attempts as a JSON list, oldest first.
 const Annotation = "node-agent.io/lost-attempts"
+
+// SnapshotAnnotation holds the ID of the snapshot in the repository that the latest attempt was about to save. It is written
+// before the snapshot is, so that there is none that nobody knows, and says nothing about whether it came about.
+const SnapshotAnnotation = "node-agent.io/snapshot-id"
 
 // Lost is an attempt whose backup pod did not come to an end of its own: nothing is wrong with the data.
 type Lost struct {

@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/mover/result"
@@ -56,7 +57,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		b = newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		failures = make(chan error, 100)
 		b.intercept(deafWatch())
-		b.intercept(failingGet(failures))
+		b.intercept(failingCalls(failures))
 		b.start()
 		b.uploading()
 		for range cap(failures) {
@@ -93,6 +94,8 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		message, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.Parse(message)).To(HaveField("SnapshotID", snapshotID))
+		Expect(k8s.Get(ctx, client.ObjectKeyFromObject(b.du), b.du)).To(Succeed())
+		Expect(b.du.Annotations).To(HaveKeyWithValue("node-agent.io/snapshot-id", snapshotID))
 	})
 
 	It("gives up after ten minutes, and what it uploaded to another attempt", func(ctx context.Context) {
@@ -101,7 +104,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
-		Expect(message).To(ContainSubstring("confirm that the snapshot is wanted: get DataUpload"))
+		Expect(message).To(ContainSubstring("confirm that the snapshot is wanted: patch DataUpload"))
 		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 		Expect(b.uploader.discards()).To(BeEmpty())
 	})

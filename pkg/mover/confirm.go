@@ -2,8 +2,16 @@ package mover
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
 const (
@@ -14,13 +22,14 @@ const (
 	interruptCheckTimeout = 2 * time.Second
 )
 
-// confirm makes sure that the DataUpload still wants the snapshot. It asks the API server: a mover that was cut off from it
-// does not see that it was given up, and its snapshot would be one too many. Who cannot ask, saves none.
-func (m *movement) confirm(ctx context.Context) error {
+// confirm writes down on the DataUpload which snapshot is about to be saved, and makes sure that the DataUpload still wants
+// it. A mover that was cut off from the API server does not see that it was given up, and its snapshot would be one too
+// many; one that is lost before it has reported would leave a snapshot that nobody knows. Who cannot write, saves none.
+func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 	begin := m.Clock.Now()
 	delay := newWatchDelay()
 	for {
-		du, err := m.follower.get(ctx)
+		du, err := m.announce(ctx, snapshotID)
 		if err == nil {
 			if ending := m.claim.ending(du); ending != nil {
 				m.end(ending)
@@ -41,6 +50,35 @@ func (m *movement) confirm(ctx context.Context) error {
 		case <-m.Clock.After(pause):
 		}
 	}
+}
+
+// announce writes the ID of the snapshot that is about to be saved. It returns the DataUpload, nil if it is gone.
+func (m *movement) announce(ctx context.Context, snapshotID string) (*v2alpha1.DataUpload, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	du := &v2alpha1.DataUpload{}
+	du.Namespace, du.Name = m.Namespace, m.DataUpload
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid":         m.claim.uid,
+		"annotations": map[string]string{attempts.SnapshotAnnotation: snapshotID},
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("marshal snapshot ID: %w", err)
+	}
+	err = m.Client.Patch(ctx, du, client.RawPatch(types.MergePatchType, body))
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case apierrors.IsConflict(err):
+		// Another DataUpload of the same name, perhaps.
+		if now, getErr := m.follower.get(ctx); getErr == nil && m.claim.ending(now) != nil {
+			return now, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("patch DataUpload %s: %w", m.claim.name, err)
+	}
+	return du, nil
 }
 
 // interrupt ends the move because of SIGTERM. The signal may be faster than the news that the DataUpload was canceled, and

@@ -181,7 +181,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 		for range cap(failures) {
 			failures <- errors.New("connection refused")
 		}
-		b.intercept(failingGet(failures))
+		b.intercept(failingCalls(failures))
 		b.start()
 		for range cap(failures) {
 			again(b)
@@ -202,7 +202,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 		made := &watches{}
 		failures := make(chan error, 1)
 		b.intercept(made.funcs())
-		b.intercept(failingGet(failures))
+		b.intercept(failingCalls(failures))
 		b.start()
 		b.uploading()
 		Eventually(made.count).WithTimeout(patience).Should(Equal(1))
@@ -239,20 +239,34 @@ var _ = Describe("The watch of a DataUpload", func() {
 	)
 })
 
-// failingGet answers reads of the DataUpload with the errors that the channel holds.
-func failingGet(failures <-chan error) interceptor.Funcs {
+// failingCalls answers reads and writes of the DataUpload with the errors that the channel holds.
+func failingCalls(failures <-chan error) interceptor.Funcs {
+	failure := func(obj client.Object) error {
+		if _, ok := obj.(*v2alpha1.DataUpload); ok {
+			select {
+			case err := <-failures:
+				return err
+			default:
+			}
+		}
+		return nil
+	}
 	return interceptor.Funcs{
 		Get: func(
 			ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption,
 		) error {
-			if _, ok := obj.(*v2alpha1.DataUpload); ok {
-				select {
-				case err := <-failures:
-					return err
-				default:
-				}
+			if err := failure(obj); err != nil {
+				return err
 			}
 			return c.Get(ctx, key, obj, opts...)
+		},
+		Patch: func(
+			ctx context.Context, c client.WithWatch, obj client.Object, patch client.Patch, opts ...client.PatchOption,
+		) error {
+			if err := failure(obj); err != nil {
+				return err
+			}
+			return c.Patch(ctx, obj, patch, opts...)
 		},
 	}
 }

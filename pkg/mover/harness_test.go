@@ -284,7 +284,7 @@ func (u *fakeUploader) Upload(ctx context.Context, request repository.UploadRequ
 		if outcome.err != nil {
 			return repository.UploadResult{}, outcome.err
 		}
-		if err := request.Confirm(ctx); err != nil {
+		if err := request.Confirm(ctx, outcome.result.SnapshotID); err != nil {
 			return repository.UploadResult{}, fmt.Errorf("upload volume: %w", err)
 		}
 		if u.confirmed != nil {

@@ -27,9 +27,9 @@ type canceledUploader struct {
 
 func (u *canceledUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
 	confirm := request.Confirm
-	request.Confirm = func(ctx context.Context) error {
+	request.Confirm = func(ctx context.Context, snapshotID string) error {
 		u.cancel()
-		return confirm(ctx)
+		return confirm(ctx, snapshotID)
 	}
 	return u.Uploader.Upload(ctx, request)
 }

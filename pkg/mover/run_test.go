@@ -62,7 +62,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 			http.MethodGet + " /apis/velero.io/v1" + velero + "/backupstoragelocations/" + locationName,
 			http.MethodGet + " /api/v1" + velero + "/secrets/velero-repo-credentials",
 			http.MethodPatch + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
-			http.MethodGet + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
+			http.MethodPatch + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
 			http.MethodPatch + " /apis/velero.io/v2alpha1" + velero + "/datauploads/" + duName,
 		}))
 		Expect(watches).To(Equal(1))
@@ -290,7 +290,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 		b.uploader.succeed()
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(b.patches()).To(Equal(1))
+		Expect(b.patches()).To(Equal(2), "snapshot ID and progress")
 		Expect(b.warnings()).To(ConsistOf("Cannot report progress"))
 		Expect(client.IgnoreNotFound(k8s.Get(ctx, client.ObjectKeyFromObject(b.du), &v2alpha1.DataUpload{}))).To(Succeed())
 		Expect(k8s.Get(ctx, client.ObjectKeyFromObject(b.du), &v2alpha1.DataUpload{})).NotTo(Succeed())
@@ -308,7 +308,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 		b.uploader.succeed()
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
-		Expect(b.patches()).To(Equal(1))
+		Expect(b.patches()).To(Equal(2), "snapshot ID and progress")
 		Expect(b.warnings()).To(ConsistOf("Cannot report progress"))
 		Expect(b.progress(ctx)).To(Equal(v2alpha1.DataMoveOperationProgress{}))
 	})

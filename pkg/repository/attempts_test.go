@@ -108,7 +108,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 	It("return the same snapshot if two of them upload at the same time", func(ctx context.Context) {
 		var other repository.UploadResult
 		slow := uploading
-		slow.Confirm = func(ctx context.Context) error {
+		slow.Confirm = func(ctx context.Context, _ string) error {
 			other, _ = attempt(ctx, uploading)
 			return nil
 		}
@@ -139,10 +139,22 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		expectSame(restored(ctx, repo, second.SnapshotID), describe(volume))
 	})
 
+	It("tell the ID of the snapshot before it is saved", func(ctx context.Context) {
+		announced := ""
+		uploading.Confirm = func(ctx context.Context, snapshotID string) error {
+			announced = snapshotID
+			Expect(kept(ctx)).To(BeEmpty())
+			return nil
+		}
+		result, _ := attempt(ctx, uploading)
+		Expect(result.SnapshotID).To(Equal(announced))
+		Expect(kept(ctx)).To(HaveExactElements(HaveField("ID", BeEquivalentTo(announced))))
+	})
+
 	It("keep what was uploaded when nobody can be asked whether it is wanted", func(ctx context.Context) {
 		unknown := errors.New("the API server does not answer")
 		unconfirmed := uploading
-		unconfirmed.Confirm = func(context.Context) error { return unknown }
+		unconfirmed.Confirm = func(context.Context, string) error { return unknown }
 		repo := open(ctx, store.access(namespace))
 		_, err := repo.Upload(ctx, unconfirmed)
 		Expect(err).To(MatchError(unknown))
@@ -175,7 +187,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		other, _ := attempt(ctx, request(volume))
 		keep := func(request repository.UploadRequest) {
 			GinkgoHelper()
-			request.Confirm = func(context.Context) error { return errors.New("unknown") }
+			request.Confirm = func(context.Context, string) error { return errors.New("unknown") }
 			_, err := open(ctx, store.access(namespace)).Upload(ctx, request)
 			Expect(err).To(MatchError(ContainSubstring("unknown")))
 		}
@@ -207,7 +219,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		slow := uploading
 		slow.CheckpointInterval = time.Millisecond
 		slow.ParallelFiles = 1
-		slow.Confirm = func(ctx context.Context) error {
+		slow.Confirm = func(ctx context.Context, _ string) error {
 			other, _ = attempt(ctx, request(volume))
 			return nil
 		}

@@ -2,38 +2,44 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/manifest"
 	"github.com/kopia/kopia/snapshot"
 	"github.com/sirupsen/logrus"
 )
 
-// confirm asks whether the snapshot may be made.
-func (t *uploadTask) confirm(ctx context.Context) error {
-	if t.request.Confirm == nil {
-		return nil
-	}
-	return t.request.Confirm(ctx)
-}
-
-// save makes the upload a snapshot.
-func (t *uploadTask) save(ctx context.Context, writer repo.RepositoryWriter, uploaded *snapshot.Manifest) (*snapshot.Manifest, error) {
+// prepare makes the snapshot of the upload, which is none before it is saved, and asks whether it may be.
+func (t *uploadTask) prepare(ctx context.Context, writer repo.RepositoryWriter, uploaded *snapshot.Manifest) (*snapshot.Manifest, error) {
 	// The statistics count files, and the symbolic links found unchanged, which the counter has counted as well.
 	read := t.readBefore + uploaded.Stats.TotalFileSize - t.counter.cached.Load()
 	tags := snapshotTags(t.request.DataUploadUID, t.request.AsyncOperationID)
-	saved := completed(uploaded, withIncremental(tags, min(read, dataSize(uploaded))))
-	id, err := snapshot.SaveSnapshot(ctx, writer, saved)
+	prepared := completed(*uploaded, withIncremental(tags, min(read, dataSize(uploaded))))
+	// Kopia keeps it in memory until the writer is flushed.
+	id, err := snapshot.SaveSnapshot(ctx, writer, prepared)
 	if err != nil {
-		return nil, fmt.Errorf("save snapshot: %w", err)
+		return nil, fmt.Errorf("prepare snapshot: %w", err)
 	}
-	if err := t.deleteSuperseded(ctx, writer, id); err != nil {
-		return nil, fmt.Errorf("remove superseded checkpoints: %w", err)
+	if t.request.Confirm == nil {
+		return prepared, nil
+	}
+	if err := t.request.Confirm(ctx, string(id)); err != nil {
+		return nil, errors.Join(err, writer.DeleteManifest(context.WithoutCancel(ctx), id))
+	}
+	return prepared, nil
+}
+
+// save makes the prepared snapshot last.
+func (t *uploadTask) save(ctx context.Context, writer repo.RepositoryWriter, prepared manifest.ID) error {
+	if err := t.deleteSuperseded(ctx, writer, prepared); err != nil {
+		return fmt.Errorf("remove superseded checkpoints: %w", err)
 	}
 	if err := writer.Flush(ctx); err != nil {
-		return nil, fmt.Errorf("flush snapshot: %w", err)
+		return fmt.Errorf("flush snapshot: %w", err)
 	}
-	return saved, nil
+	return nil
 }
 
 // verify reads the snapshot back, and deletes it if that fails: nobody would ever know its ID.

@@ -119,9 +119,9 @@ func dataSize(manifest *snapshot.Manifest) int64 {
 }
 
 // completed makes of an uploader's manifest the snapshot that Velero expects.
-func completed(manifest *snapshot.Manifest, tags map[string]string) *snapshot.Manifest {
+func completed(manifest snapshot.Manifest, tags map[string]string) *snapshot.Manifest {
 	manifest.Description = snapshotDescription
 	manifest.Tags = maps.Clone(tags)
 	manifest.Pins = []string{snapshotPin}
-	return manifest
+	return &manifest
 }

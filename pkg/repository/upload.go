@@ -52,9 +52,9 @@ type UploadRequest struct {
 	// CheckpointInterval is the time between two checkpoints, from which a later attempt goes on. It defaults to 5 minutes.
 	CheckpointInterval time.Duration
 
-	// Confirm is called once all data is uploaded: an error keeps the snapshot from being made, but not what was
-	// uploaded from being of use to a later attempt. It may be nil.
-	Confirm func(context.Context) error
+	// Confirm is called once all data is uploaded, with the ID that the snapshot is going to have: an error keeps it from
+	// being made, but not what was uploaded from being of use to a later attempt. It may be nil.
+	Confirm func(ctx context.Context, snapshotID string) error
 
 	// Progress is called at most every ProgressInterval and once at the end of a successful upload, never twice at the
 	// same time. It may be nil.
@@ -170,8 +170,9 @@ func (t *uploadTask) take(ctx context.Context) (*snapshot.Manifest, error) {
 	options := repo.WriteSessionOptions{Purpose: "upload " + t.source.Path}
 	err = repo.WriteSession(working, t.repository.kopia, options, func(working context.Context, writer repo.RepositoryWriter) error {
 		uploaded, last, err := t.upload(ctx, working, writer, root)
+		var prepared *snapshot.Manifest
 		if err == nil {
-			err = t.confirm(ctx)
+			prepared, err = t.prepare(ctx, writer, uploaded)
 		}
 		if err != nil {
 			if uploaded != nil && t.worthKeeping(ctx) {
@@ -181,12 +182,12 @@ func (t *uploadTask) take(ctx context.Context) (*snapshot.Manifest, error) {
 		}
 		// From here on it is not canceled any more: half a commit helps nobody.
 		ctx := context.WithoutCancel(working)
-		if saved, err = t.savedBefore(ctx, writer); saved != nil || err != nil {
-			return err
+		// The writer would find the prepared one.
+		if saved, err = t.savedBefore(ctx, t.repository.kopia); saved != nil || err != nil {
+			return errors.Join(err, writer.DeleteManifest(ctx, prepared.ID))
 		}
-		mine = true
-		saved, err = t.save(ctx, writer, uploaded)
-		return err
+		mine, saved = true, prepared
+		return t.save(ctx, writer, prepared.ID)
 	})
 	if err == nil && mine {
 		err = t.verify(context.WithoutCancel(ctx), saved)

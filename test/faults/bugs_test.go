@@ -22,6 +22,7 @@ import (
 type altered struct {
 	client.Client
 	get    func(client.Object) error
+	create func(client.Object) bool
 	delete func(client.Object) bool
 	patch  func(context.Context, client.Object, client.Patch) error
 }
@@ -31,6 +32,13 @@ func (b *altered) Get(ctx context.Context, key client.ObjectKey, obj client.Obje
 		return err
 	}
 	return b.get(obj)
+}
+
+func (b *altered) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
+	if b.create != nil && b.create(obj) {
+		return nil
+	}
+	return b.Client.Create(ctx, obj, opts...)
 }
 
 func (b *altered) Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error {
@@ -79,6 +87,11 @@ func skips(what func(client.Object) bool) func(client.Client) client.Client {
 			},
 		}
 	}
+}
+
+// tellsVeleroNothing claims to have made the ConfigMap that names a snapshot to Velero.
+func tellsVeleroNothing(c client.Client) client.Client {
+	return &altered{Client: c, create: func(obj client.Object) bool { _, is := obj.(*corev1.ConfigMap); return is }}
 }
 
 // swallowsConflicts takes a write that somebody else prevented for done.
@@ -145,6 +158,14 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 		Entry("the wrong snapshot is written down", mixesSnapshotsUp,
 			nothing, about("1 snapshots in the repository"), about("cannot be restored")),
 	)
+
+	It("a snapshot that nobody knows is not left to Velero", func(ctx context.Context) {
+		v := play(ctx, scenario{
+			want: canceled, losses: 1, change: loseResults, acts: []act{{when: betweenAttempts, do: cancel}},
+		}, conditions{alter: tellsVeleroNothing})
+		Expect(v.wrong).To(nothing)
+		Expect(v.leaked).To(about("1 snapshots in the repository"))
+	})
 
 	It("a conflict is swallowed", func(ctx context.Context) {
 		reference := play(ctx, good, conditions{})

@@ -108,6 +108,8 @@ func reconfigure(ctx context.Context, r *run) {
 	r.restart(ctx)
 }
 
+func loseResults(r *run) { r.losesResults = true }
+
 func retainedClass(r *run) { r.Policy = snapshotv1.VolumeSnapshotContentRetain }
 
 func missingClass(r *run) {
@@ -186,5 +188,14 @@ func scenarios() []scenario {
 			name: "cancel between attempts", want: canceled, losses: 1,
 			acts: []act{at(inProgress, evict), {when: betweenAttempts, do: cancel}},
 		},
+		scenario{
+			name: "cancel when a result got lost", want: canceled, losses: 1, change: loseResults,
+			acts: []act{{when: betweenAttempts, do: cancel}},
+		},
+		scenario{
+			name: "deletion when a result got lost", want: deleted, losses: 1, change: loseResults,
+			acts: []act{{when: betweenAttempts, do: deleteUpload}},
+		},
+		scenario{name: "all results get lost", want: failed, losses: maxAttempts, change: loseResults},
 	)
 }

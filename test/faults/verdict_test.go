@@ -170,7 +170,8 @@ func (r *run) watchStorage(ctx context.Context) {
 	}
 }
 
-// judgeRepository restores what a Completed DataUpload promises, and looks for snapshots that nobody knows of.
+// judgeRepository restores what a Completed DataUpload promises, and looks for snapshots that nobody knows of: neither the
+// DataUpload, nor Velero's server, which deletes those that a ConfigMap names together with their backup.
 func (r *run) judgeRepository(ctx context.Context, du *v2alpha1.DataUpload) {
 	v := &r.verdict
 	snapshots, err := store.opened.Snapshots(ctx, cluster.Shop, r.Name)
@@ -182,14 +183,41 @@ func (r *run) judgeRepository(ctx context.Context, du *v2alpha1.DataUpload) {
 			v.lost = append(v.lost, err.Error())
 		}
 	}
+	left := r.leftToVelero(ctx)
+	if left != "" && (r.wasCompleted || !r.losesResults && !v.injected && r.conditions.seed == 0) {
+		v.leaked = append(v.leaked, "ConfigMap for a snapshot that is none or known")
+	}
 	surplus := 0
 	for _, snapshot := range snapshots {
 		// Nobody but Velero deletes the snapshot of a DataUpload that has been Completed.
-		if snapshot.ID != known && (du != nil || !r.wasCompleted) {
+		if snapshot.ID != known && snapshot.ID != left && (du != nil || !r.wasCompleted) {
 			surplus++
 		}
 	}
 	if surplus > 0 {
 		v.leaked = append(v.leaked, fmt.Sprintf("%d snapshots in the repository", surplus))
 	}
+}
+
+// leftToVelero does what Velero's server does when the backup is deleted: it finds the snapshot that a ConfigMap names, and
+// deletes the ConfigMap. Documented by Velero's code only.
+func (r *run) leftToVelero(ctx context.Context) string {
+	list := &corev1.ConfigMapList{}
+	Expect(live.List(ctx, list, client.InNamespace(cluster.Velero), client.MatchingLabels{
+		"velero.io/backup-name": "nightly", "velero.io/data-upload-snapshot-info": "true",
+	})).To(Succeed())
+	left := ""
+	for i := range list.Items {
+		configMap := &list.Items[i]
+		if configMap.Name != r.Name+"-info" {
+			continue
+		}
+		left = configMap.Data["snapshotID"]
+		Expect(configMap.Data).To(Equal(map[string]string{
+			"volumeNamespace": cluster.Shop, "backupStorageLocation": cluster.Location, "snapshotID": left, "repositoryType": "kopia",
+			"source": cluster.Shop + "/" + r.Name, "uploaderType": "kopia", "repoIdentifier": "",
+		}))
+		Expect(live.Delete(ctx, configMap)).To(Succeed())
+	}
+	return left
 }

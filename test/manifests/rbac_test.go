@@ -74,7 +74,7 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: classes", agent, "storage.k8s.io", "storageclasses", "", "get", "list", "watch"),
 		Entry("agent: attachments", agent, "storage.k8s.io", "volumeattachments", "", "list"),
 		Entry("agent: nodes", agent, "", "nodes", "", "get", "list", "watch"),
-		Entry("agent: its ConfigMap", agent, "", "configmaps", namespace, "get", "list", "watch"),
+		Entry("agent: its ConfigMap, and those for Velero", agent, "", "configmaps", namespace, "get", "list", "watch", "create"),
 		Entry("agent: events to read", agent, "", "events", namespace, "list", "watch"),
 		Entry("agent: events to write", agent, "events.k8s.io", "events", namespace, "create", "patch"),
 		Entry("agent: the lease", agent, "coordination.k8s.io", "leases", namespace, "get", "create", "update"),
@@ -93,8 +93,8 @@ var _ = Describe("RBAC", Ordered, func() {
 		},
 		Entry("agent: Secrets of others", agent, "", "secrets", elsewhere, "get", "list", "watch"),
 		Entry("agent: all Secrets", agent, "", "secrets", namespace, "list", "watch", "create", "delete"),
-		Entry("agent: changes of ConfigMaps", agent, "", "configmaps", namespace, "create", "update", "patch", "delete"),
-		Entry("agent: ConfigMaps of others", agent, "", "configmaps", elsewhere, "get", "list", "watch"),
+		Entry("agent: changes of ConfigMaps", agent, "", "configmaps", namespace, "update", "patch", "delete"),
+		Entry("agent: ConfigMaps of others", agent, "", "configmaps", elsewhere, "get", "list", "watch", "create"),
 		Entry("agent: pods of others", agent, "", "pods", elsewhere, "get", "create", "delete"),
 		Entry("agent: PVCs of others", agent, "", "persistentvolumeclaims", elsewhere, "create", "patch", "delete"),
 		Entry("agent: shells in pods", agent, "", "pods/exec", namespace, "create"),
@@ -113,7 +113,7 @@ var _ = Describe("RBAC", Ordered, func() {
 
 	It("allows to copy Secrets and ConfigMaps only where encrypted volumes are asked for", func() {
 		for _, resource := range []string{"secrets", "configmaps"} {
-			for _, verb := range []string{"create", "patch", "delete"} {
+			for _, verb := range []string{"patch", "delete"} {
 				Expect(allowed(agent, verb, "", resource, namespace)).To(BeFalse(), resource)
 			}
 			Expect(allowed(agent, "get", "", resource, elsewhere)).To(BeFalse(), resource)

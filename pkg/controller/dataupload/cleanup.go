@@ -30,7 +30,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (outcome, error) {
 		return outcome{}, nil
 	}
 	remaining, err := removeInOrder(ctx, s,
-		r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.removeCopies, r.checkNothingMissed)
+		r.removePod, r.removePVC, r.checkPVGone, r.removeSnapshots, r.removeCopies, r.checkNothingMissed, r.leaveToVelero)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -15,6 +15,8 @@ const (
 	ExposeOnGoingLabel = "velero.io/expose-on-going"
 	// AsyncOperationIDLabel is set by Velero's backup, which finds the DataUpload by it.
 	AsyncOperationIDLabel = "velero.io/async-operation-id"
+	// BackupNameLabel carries the name of the backup that the DataUpload belongs to.
+	BackupNameLabel = "velero.io/backup-name"
 )
 
 // SnapshotType is the kind of snapshot that a DataUpload moves.
