@@ -2,12 +2,16 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -54,6 +58,16 @@ var _ = DescribeTable("deletion", append([]any{func(ctx context.Context, phase v
 	Expect(apierrors.IsNotFound(live.Get(ctx, t.key(), &v2alpha1.DataUpload{}))).To(BeTrue())
 	t.expectNothingLeft(ctx)
 }}, phases...)...)
+
+// refusingConfigMaps is the client of an agent that may not make ConfigMaps.
+type refusingConfigMaps struct{ client.Client }
+
+func (c refusingConfigMaps) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
+	if _, is := obj.(*corev1.ConfigMap); is {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, obj.GetName(), errors.New("no right"))
+	}
+	return c.Client.Create(ctx, obj, opts...)
+}
 
 var _ = Describe("an end", func() {
 	It("keeps the snapshot of a mover that was done before it heard of the cancel", func(ctx context.Context) {
@@ -105,6 +119,49 @@ var _ = Describe("an end", func() {
 			t.endPod(ctx, corev1.PodSucceeded, `{"snapshotID":""}`)
 		}, "left no usable result"),
 	)
+
+	Describe("of a DataUpload whose mover may have saved a snapshot", func() {
+		const id = "0123456789abcdef0123456789abcdef"
+		info := func(t *trial) *corev1.ConfigMap {
+			return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: t.name + "-info"}}
+		}
+		fail := func(ctx context.Context, t *trial, labels string) {
+			t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+			patch := `{"metadata":{"annotations":{"node-agent.io/snapshot-id":"` + id + `"},"labels":` + labels + `}}`
+			Expect(live.Patch(ctx, t.upload(ctx), client.RawPatch(types.MergePatchType, []byte(patch)))).To(Succeed())
+			t.settle(ctx)
+			t.events()
+			t.endPod(ctx, corev1.PodFailed, "no space left")
+			t.settleAll(ctx)
+			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+			Expect(t.upload(ctx).Finalizers).To(BeEmpty())
+			t.expectNothingLeft(ctx)
+		}
+
+		It("lets Velero delete it with the backup", func(ctx context.Context) {
+			t := newTrial()
+			fail(ctx, t, `{"velero.io/backup-name":"nightly"}`)
+			left := info(t)
+			Expect(live.Get(ctx, client.ObjectKeyFromObject(left), left)).To(Succeed())
+			Expect(left.Labels).To(HaveKeyWithValue("velero.io/backup-name", "nightly"))
+			Expect(left.Data).To(HaveKeyWithValue("snapshotID", id))
+			Expect(live.Delete(ctx, left)).To(Succeed())
+		})
+
+		It("says so if there is no backup", func(ctx context.Context) {
+			t := newTrial()
+			fail(ctx, t, `{"velero.io/backup-name":null}`)
+			Expect(t.events()).To(ContainElement(And(HavePrefix("Warning SnapshotLeft snapshot "+id), ContainSubstring("no backup"))))
+			Expect(live.Get(ctx, client.ObjectKeyFromObject(info(t)), info(t))).NotTo(Succeed())
+		})
+
+		It("says so if the ConfigMap is refused", func(ctx context.Context) {
+			t := newTrial()
+			t.r.Client = refusingConfigMaps{t.r.Client}
+			fail(ctx, t, `{"velero.io/backup-name":"nightly"}`)
+			Expect(t.events()).To(ContainElement(And(HavePrefix("Warning SnapshotLeft snapshot "+id), ContainSubstring("cannot be told to delete it"))))
+		})
+	})
 
 	It("leaves what belongs to somebody else", func(ctx context.Context) {
 		t := newTrial()
