@@ -38,6 +38,7 @@ func reconcile(
 	if !standstill.awaitServed(ctx, mgr.GetRESTMapper()) {
 		return nil // it was stopped
 	}
+	tellAccount(ctx, mgr.GetAPIReader(), options.Namespace, options.Log)
 	recorder := mgr.GetEventRecorder(component)
 	if err := configuration.Lead(ctx, mgr.GetAPIReader(), recorder); err != nil {
 		return unlessStopped(ctx, err)

@@ -17,12 +17,6 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
-// The Secret in which the Velero server keeps the password of all repositories, in Velero's namespace.
-const (
-	PasswordSecret = "velero-repo-credentials"
-	PasswordKey    = "repository-password"
-)
-
 // Resolve reads the BackupStorageLocation and the Secrets that it needs from a namespace, which is Velero's. Below dir
 // it writes the location's credentials, readable by this user only, and gives the repository a directory for its state.
 // Each thing that is missing is an error that names it.
@@ -49,12 +43,12 @@ func Resolve(
 func resolve(
 	ctx context.Context, secrets secretReader, location *velerov1.BackupStorageLocation, dir string, access *repository.Access,
 ) error {
-	password, err := secrets.value(ctx, PasswordSecret, PasswordKey)
+	password, err := secrets.value(ctx, velerov1.RepositoryPasswordSecret, velerov1.RepositoryPasswordKey)
 	if err != nil {
 		return fmt.Errorf("repository password: %w", err)
 	}
 	if access.Password = strings.TrimSpace(string(password)); access.Password == "" {
-		return fmt.Errorf("repository password: key %q of secret %q is blank", PasswordKey, PasswordSecret)
+		return fmt.Errorf("repository password: key %q of secret %q is blank", velerov1.RepositoryPasswordKey, velerov1.RepositoryPasswordSecret)
 	}
 	if access.CACert, err = caCert(ctx, secrets, location); err != nil {
 		return err

@@ -13,7 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/location"
 )
 
 var _ = Describe("The rights of a mover", func() {
@@ -21,7 +23,7 @@ var _ = Describe("The rights of a mover", func() {
 		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
 		user, err := environment.AddUser(envtest.User{Name: "mover-" + b.namespace}, nil)
 		Expect(err).NotTo(HaveOccurred())
-		b.options.Client = b.newClient(user.Config())
+		b.options.Client = location.WithMountedSecrets(b.newClient(user.Config()), secretsDir())
 
 		By("failing without any")
 		b.start()
@@ -46,6 +48,16 @@ var _ = Describe("The rights of a mover", func() {
 		Expect(b.progress(ctx)).To(Equal(v2alpha1.DataMoveOperationProgress{TotalBytes: 100, BytesDone: 100}))
 	})
 })
+
+// secretsDir holds the password of the repository, as in a backup pod.
+func secretsDir() string {
+	GinkgoHelper()
+	dir := GinkgoT().TempDir()
+	secret := filepath.Join(dir, velerov1.RepositoryPasswordSecret)
+	Expect(os.Mkdir(secret, 0o700)).To(Succeed())
+	Expect(os.WriteFile(filepath.Join(secret, velerov1.RepositoryPasswordKey), []byte("static-passw0rd"), 0o400)).To(Succeed())
+	return dir
+}
 
 // grantRole gives a user the rights that a mover gets where config/ is deployed.
 func grantRole(ctx context.Context, namespace, user string) {

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
-	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -38,8 +37,8 @@ func newObjectStore(ctx context.Context, dir string) *objectStore {
 	}
 	Expect(live.Create(ctx, place)).To(Succeed())
 	Expect(live.Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: location.PasswordSecret},
-		StringData: map[string]string{location.PasswordKey: password},
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: velerov1.RepositoryPasswordSecret},
+		StringData: map[string]string{velerov1.RepositoryPasswordKey: password},
 	})).To(Succeed())
 	access := repository.Access{
 		Location: place, VolumeNamespace: cluster.Shop, Password: password, StateDir: filepath.Join(dir, "state"),

@@ -15,7 +15,6 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/test/localnode"
 )
 
@@ -58,8 +57,8 @@ func NewSnapshotClass() *snapshotv1.VolumeSnapshotClass {
 // NewPasswordSecret builds the Secret with the password of all repositories.
 func NewPasswordSecret() *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: InVelero(location.PasswordSecret),
-		StringData: map[string]string{location.PasswordKey: "static-passw0rd"},
+		ObjectMeta: InVelero(velerov1.RepositoryPasswordSecret),
+		StringData: map[string]string{velerov1.RepositoryPasswordKey: "static-passw0rd"},
 	}
 }
 

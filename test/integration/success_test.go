@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -94,8 +95,22 @@ var _ = Describe("a good run", func() {
 		Expect(pvc.Spec.VolumeMode).To(HaveValue(Equal(corev1.PersistentVolumeBlock)))
 		Expect(pvc.Annotations).To(HaveKeyWithValue("a.example.com/b", "c"))
 		Expect(pod.Spec.SecurityContext.SELinuxOptions.Type).To(Equal("spc_t"))
-		Expect(pod.Spec.ServiceAccountName).To(Equal("velero"))
+		Expect(pod.Spec.ServiceAccountName).To(Equal("velero"), "that of the agent, where there is no other")
 		Expect(pod.Spec.Containers[0].Image).To(Equal("node-agent:test"))
+	})
+
+	It("lets the mover have an account of its own, where there is one, and the Secrets of its location", func(ctx context.Context) {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "velero", Name: "node-agent-mover"}}
+		Expect(live.Create(ctx, account)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, account)).To(Succeed()) })
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		pod := &corev1.Pod{}
+		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+		Expect(pod.Spec.ServiceAccountName).To(Equal("node-agent-mover"))
+		Expect(pod.Spec.Volumes).To(ContainElement(HaveField("Projected.Sources", ContainElement(
+			HaveField("Secret.Name", "velero-repo-credentials")))))
 	})
 
 	It("takes the storage snapshot over before data moves, and keeps it until the end", func(ctx context.Context) {

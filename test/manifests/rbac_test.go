@@ -82,7 +82,6 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: credentials", agent, "", "secrets", namespace, "get"),
 		Entry("mover: DataUploads", mover, "velero.io", "datauploads", namespace, "get", "watch", "patch"),
 		Entry("mover: locations", mover, "velero.io", "backupstoragelocations", namespace, "get"),
-		Entry("mover: credentials", mover, "", "secrets", namespace, "get"),
 	)
 
 	DescribeTable("refuses the rest",
@@ -105,7 +104,9 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: more rights", agent, "rbac.authorization.k8s.io", "rolebindings", namespace, "create", "patch"),
 		Entry("mover: removal of DataUploads", mover, "velero.io", "datauploads", namespace, "create", "delete"),
 		Entry("mover: DataUploads of others", mover, "velero.io", "datauploads", elsewhere, "get", "patch"),
-		Entry("mover: all Secrets", mover, "", "secrets", namespace, "list", "watch"),
+		Entry("mover: all DataUploads", mover, "velero.io", "datauploads", namespace, "list", "update", "deletecollection"),
+		Entry("mover: Secrets", mover, "", "secrets", namespace, "get", "list", "watch"),
+		Entry("mover: changes of locations", mover, "velero.io", "backupstoragelocations", namespace, "list", "patch", "update"),
 		Entry("mover: Secrets of others", mover, "", "secrets", elsewhere, "get"),
 		Entry("mover: pods", mover, "", "pods", namespace, "get", "create", "delete"),
 		Entry("mover: volumes", mover, "", "persistentvolumes", "", "get", "delete"),

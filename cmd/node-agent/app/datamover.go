@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/mover"
 )
 
@@ -106,6 +108,9 @@ func runBackup(cmd *cobra.Command, g *globalOptions, o *backupOptions) error {
 	c, err := mover.NewClient(config)
 	if err != nil {
 		return err
+	}
+	if dir := os.Getenv(expose.SecretsDirVariable); dir != "" {
+		c = location.WithMountedSecrets(c, dir)
 	}
 	workDir, err := os.MkdirTemp(os.Getenv(scratchVariable), "data-mover-")
 	if err != nil {

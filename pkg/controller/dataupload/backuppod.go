@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -41,11 +42,32 @@ func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, erro
 	if volume.AttachedTo, err = r.attachedTo(ctx, s); err != nil {
 		return nil, err
 	}
-	template, err := r.agentTemplate(ctx)
+	template, err := r.moverTemplate(ctx, s.du.Spec.BackupStorageLocation)
 	if err != nil {
 		return nil, err
 	}
 	return expose.BackupPod(s.du, s.config, volume, template), nil
+}
+
+// moverTemplate is what backup pods have in common: what they take over from the agent, with an account and Secrets of their own.
+func (r *Reconciler) moverTemplate(ctx context.Context, locationName string) (expose.AgentTemplate, error) {
+	template, err := r.agentTemplate(ctx)
+	if err != nil {
+		return template, err
+	}
+	location := &velerov1.BackupStorageLocation{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: locationName}, location); err != nil {
+		return template, fmt.Errorf("reading backup storage location %s: %w", locationName, err)
+	}
+	account := &corev1.ServiceAccount{}
+	err = r.Live.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: expose.MoverServiceAccount}, account)
+	switch {
+	case err == nil:
+		template.ServiceAccountName = account.Name
+	case !apierrors.IsNotFound(err):
+		return template, fmt.Errorf("reading service account %s: %w", expose.MoverServiceAccount, err)
+	}
+	return template.WithSecretsOf(location), nil
 }
 
 // agentTemplate reads what a backup pod takes over from the agent's DaemonSet.

@@ -21,8 +21,24 @@ const tokenSeconds = 3600
 // Write writes a kubeconfig with a token of a service account to path. A process has no way to get at the place where
 // containers find theirs. config says where the API server is; what the process may do is decided by RBAC.
 func Write(ctx context.Context, c client.Client, config *rest.Config, account types.NamespacedName, path string) error {
+	return write(ctx, c, config, account, nil, path)
+}
+
+// WriteForPod does that for a pod: the token says whose it is, as a kubelet's do.
+func WriteForPod(ctx context.Context, c client.Client, config *rest.Config, pod *corev1.Pod, path string) error {
+	account := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Spec.ServiceAccountName}
+	bound := &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}
+	return write(ctx, c, config, account, bound, path)
+}
+
+func write(
+	ctx context.Context, c client.Client, config *rest.Config, account types.NamespacedName,
+	bound *authenticationv1.BoundObjectReference, path string,
+) error {
 	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: account.Name}}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(tokenSeconds))}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: new(int64(tokenSeconds)), BoundObjectRef: bound,
+	}}
 	if err := c.SubResource("token").Create(ctx, object, request); err != nil {
 		return fmt.Errorf("failed to fetch token: %w", err)
 	}

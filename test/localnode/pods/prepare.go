@@ -38,8 +38,7 @@ func (k *kubelet) prepare(ctx context.Context, pod *corev1.Pod) ([]command, erro
 	}
 	if pod.Spec.ServiceAccountName != "" {
 		kubeconfig := filepath.Join(dir, "kubeconfig")
-		account := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Spec.ServiceAccountName}
-		if err := identity.Write(ctx, k.Client, k.options.Config, account, kubeconfig); err != nil {
+		if err := identity.WriteForPod(ctx, k.Client, k.options.Config, pod, kubeconfig); err != nil {
 			return nil, fmt.Errorf("MountVolume.SetUp failed for volume \"kube-api-access\" : %w", err)
 		}
 		base = append(base, "KUBECONFIG="+kubeconfig)

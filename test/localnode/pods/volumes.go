@@ -42,9 +42,25 @@ func (k *kubelet) mountVolume(ctx context.Context, pod *corev1.Pod, volume corev
 		from := volume.ConfigMap
 		data, err := k.configMap(ctx, pod.Namespace, from.Name, isTrue(from.Optional))
 		return path, errors.Join(err, writeFiles(path, project(data, from.Items), from.DefaultMode))
+	case volume.Projected != nil:
+		return path, k.mountProjected(ctx, pod, volume.Projected, path)
 	default:
 		return "", errors.New("the local node cannot mount volumes of this kind")
 	}
+}
+
+// mountProjected puts several Secrets into one directory.
+func (k *kubelet) mountProjected(ctx context.Context, pod *corev1.Pod, from *corev1.ProjectedVolumeSource, path string) error {
+	for _, source := range from.Sources {
+		if source.Secret == nil {
+			return errors.New("the local node cannot project anything but Secrets")
+		}
+		data, err := k.secret(ctx, pod.Namespace, source.Secret.Name, isTrue(source.Secret.Optional))
+		if err := errors.Join(err, writeFiles(path, project(data, source.Secret.Items), from.DefaultMode)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountClaim returns the directory or file of a claim's volume and keeps it from being deleted.

@@ -14,6 +14,12 @@ const (
 // RepositoryTypeKopia is the only repository type that data movement uses.
 const RepositoryTypeKopia = "kopia"
 
+// The Secret in which the Velero server keeps the password of all repositories, in Velero's namespace.
+const (
+	RepositoryPasswordSecret = "velero-repo-credentials"
+	RepositoryPasswordKey    = "repository-password"
+)
+
 // BackupRepositoryPhase is one word for the state of a BackupRepository.
 // +kubebuilder:validation:Enum=New;Ready;NotReady
 type BackupRepositoryPhase string
