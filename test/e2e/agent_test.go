@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,8 +18,11 @@ const (
 	configMapKey  = "node-agent-config.json"
 )
 
-// stock is the container of the DaemonSet as `velero install` made it.
-var stock corev1.Container
+// stock is the pod of the DaemonSet as `velero install` made it.
+var stock corev1.PodSpec
+
+// leastRights lets our agent run with the rights of config/rbac instead of Velero's, which are all there are.
+var leastRights = os.Getenv("E2E_RIGHTS") == "least"
 
 func agent(ctx context.Context) *appsv1.DaemonSet {
 	GinkgoHelper()
@@ -29,27 +33,45 @@ func agent(ctx context.Context) *appsv1.DaemonSet {
 
 func rememberStockAgent(ctx context.Context) {
 	GinkgoHelper()
-	stock = agent(ctx).Spec.Template.Spec.Containers[0]
-	Expect(stock.Image).NotTo(Equal(image), "the stock agent has to be there at first; an earlier run has left ours")
+	stock = agent(ctx).Spec.Template.Spec
+	Expect(stock.Containers[0].Image).NotTo(Equal(image), "the stock agent has to be there at first; an earlier run has left ours")
+}
+
+// grantLeastRights makes the accounts of config/rbac, and lets our agent use them until the end of the spec or suite.
+func grantLeastRights(ctx context.Context) {
+	GinkgoHelper()
+	before := leastRights
+	leastRights = true
+	run(ctx, "kubectl", "apply", "-k", "../../config/rbac")
+	DeferCleanup(func(ctx context.Context) {
+		useStockAgent(ctx)
+		run(ctx, "kubectl", "delete", "-k", "../../config/rbac")
+		leastRights = before
+	})
 }
 
 // useOurAgent replaces the image of the DaemonSet. Scenarios that need other arguments add them to the stock ones.
 func useOurAgent(ctx context.Context, more ...string) {
 	GinkgoHelper()
-	replaceAgent(ctx, image, append(slices.Clone(stock.Args), more...))
+	account := stock.ServiceAccountName
+	if leastRights {
+		account = agentName
+	}
+	replaceAgent(ctx, image, account, append(slices.Clone(stock.Containers[0].Args), more...))
 }
 
 func useStockAgent(ctx context.Context) {
 	GinkgoHelper()
-	replaceAgent(ctx, stock.Image, stock.Args)
+	replaceAgent(ctx, stock.Containers[0].Image, stock.ServiceAccountName, stock.Containers[0].Args)
 }
 
-func replaceAgent(ctx context.Context, image string, args []string) {
+func replaceAgent(ctx context.Context, image, account string, args []string) {
 	GinkgoHelper()
 	daemonSet := agent(ctx)
-	container := &daemonSet.Spec.Template.Spec.Containers[0]
+	pod := &daemonSet.Spec.Template.Spec
 	before := daemonSet.DeepCopy()
-	container.Image, container.Args = image, args
+	pod.Containers[0].Image, pod.Containers[0].Args = image, args
+	pod.ServiceAccountName, pod.DeprecatedServiceAccount = account, account
 	Expect(cluster.Patch(ctx, daemonSet, client.MergeFrom(before))).To(Succeed())
 	expectAgentReady(ctx)
 }
@@ -88,4 +110,10 @@ func restartAgent(ctx context.Context) {
 	GinkgoHelper()
 	killAgents(ctx)
 	expectAgentReady(ctx)
+}
+
+// agentLog is what the agents that run now have said.
+func agentLog(ctx context.Context) string {
+	GinkgoHelper()
+	return run(ctx, "kubectl", "logs", "-n", veleroNamespace, "-l", "role=node-agent", "--tail=-1")
 }

@@ -21,7 +21,7 @@ var _ = Describe("The section backupPVC", Label("backuppvc"), func() {
 
 	DescribeTable("of the source's storage class takes effect",
 		func(ctx context.Context, section string, accessMode corev1.PersistentVolumeAccessMode, readOnly bool, seLinuxType string) {
-			namespace, _ := deploy(ctx, "--large")
+			namespace, _ := deploy(ctx, application{args: large})
 			source, mapped := storageClasses(ctx)
 			useOurAgent(ctx)
 			configure(ctx, fmt.Sprintf(`{"backupPVC": {%q: `+section+`}}`, source, mapped))
@@ -54,8 +54,8 @@ var _ = Describe("The section backupPVC", Label("backuppvc"), func() {
 	)
 })
 
-// storageClasses are the default storage class and another one of the same driver, which is deleted in the end.
-func storageClasses(ctx context.Context) (source, mapped string) {
+// storageClasses are the default storage class and another one of the same driver, changed, which is deleted in the end.
+func storageClasses(ctx context.Context, changes ...func(*storagev1.StorageClass)) (source, mapped string) {
 	GinkgoHelper()
 	list := &storagev1.StorageClassList{}
 	Expect(cluster.List(ctx, list)).To(Succeed())
@@ -65,6 +65,9 @@ func storageClasses(ctx context.Context) (source, mapped string) {
 		}
 		other := class.DeepCopy()
 		other.ObjectMeta = metav1.ObjectMeta{GenerateName: "e2e-"}
+		for _, change := range changes {
+			change(other)
+		}
 		Expect(cluster.Create(ctx, other)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(cluster.Delete(ctx, other)).To(Succeed()) })
 		return class.Name, other.Name

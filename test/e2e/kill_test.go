@@ -15,7 +15,7 @@ import (
 
 var _ = Describe("A backup survives", Label("kill"), func() {
 	It("the end of the agents while its DataUpload is Accepted, Prepared and InProgress", func(ctx context.Context) {
-		namespace, before := deploy(ctx, "--large")
+		namespace, before := deploy(ctx, application{args: large})
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
 		for _, phase := range []v2alpha1.DataUploadPhase{
@@ -32,7 +32,7 @@ var _ = Describe("A backup survives", Label("kill"), func() {
 	}, SpecTimeout(specLimit))
 
 	It("the end of its backup pod", func(ctx context.Context) {
-		namespace, before := deploy(ctx, "--large")
+		namespace, before := deploy(ctx, application{args: large})
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
 		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseInProgress))
@@ -44,14 +44,3 @@ var _ = Describe("A backup survives", Label("kill"), func() {
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
 })
-
-// expectRestorable waits until the backup of a namespace is complete, and lets stock Velero restore it.
-func expectRestorable(ctx context.Context, namespace, listing string) {
-	GinkgoHelper()
-	expectBackup(ctx, namespace, "Completed")
-	expectNothingLeft(ctx)
-	useStockAgent(ctx)
-	deleteNamespace(ctx, namespace)
-	restore(ctx, namespace)
-	Expect(listingOf(ctx, namespace)).To(Equal(listing), "bytes, modes, owners and times of all entries")
-}

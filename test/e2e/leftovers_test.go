@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	. "github.com/onsi/ginkgo/v2"
@@ -61,4 +63,25 @@ func expectVolumesOfClaimsOnly(ctx context.Context, g Gomega) {
 		}
 	}
 	g.Expect(stored).To(ConsistOf(handles), "folders of volumes and files of snapshots in %s", storage)
+}
+
+// storedBytes is how much data of volumes the object store holds.
+func storedBytes() int64 {
+	GinkgoHelper()
+	if objects == "" {
+		return 0
+	}
+	var sum int64
+	err := filepath.WalkDir(filepath.Join(objects, "velero", "kopia"), func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			sum += info.Size()
+		}
+		return err
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return sum
 }

@@ -21,7 +21,7 @@ var _ = Describe("A backupPVC that cannot be had", Label("missing"), func() {
 	AfterEach(func(ctx context.Context) { configure(ctx, "{}") })
 
 	It("leaves the DataUpload Accepted with the reason, until it is Canceled at the prepare timeout", func(ctx context.Context) {
-		namespace, _ := deploy(ctx)
+		namespace, _ := deploy(ctx, application{})
 		source, _ := storageClasses(ctx)
 		configure(ctx, fmt.Sprintf(`{"backupPVC": {%q: {"storageClass": "does-not-exist"}}}`, source))
 		expectCanceled(ctx, namespace, `storage class "does-not-exist" not found`)
@@ -33,10 +33,22 @@ var _ = Describe("A backupPVC that cannot be had", Label("missing"), func() {
 		}
 		Expect(cluster.Create(ctx, class)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(cluster.Delete(ctx, class)).To(Succeed()) })
-		namespace, _ := deploy(ctx)
+		namespace, _ := deploy(ctx, application{})
 		source, _ := storageClasses(ctx)
 		configure(ctx, fmt.Sprintf(`{"backupPVC": {%q: {"storageClass": %q}}}`, source, class.Name))
 		expectCanceled(ctx, namespace, "nobody.example.com")
+	}, SpecTimeout(specLimit))
+
+	It("is treated the same when the driver refuses ReadOnlyMany", func(ctx context.Context) {
+		if storage == "" {
+			Skip("it is not the testbed's cluster")
+		}
+		namespace, _ := deploy(ctx, application{})
+		source, mapped := storageClasses(ctx, func(class *storagev1.StorageClass) {
+			class.Parameters = map[string]string{"refuse": "ReadOnlyMany"} // Known to test/testbed/refuser.
+		})
+		configure(ctx, fmt.Sprintf(`{"backupPVC": {%q: {"storageClass": %q, "readOnly": true}}}`, source, mapped))
+		expectCanceled(ctx, namespace, "MULTI_NODE_READER_ONLY is not supported")
 	}, SpecTimeout(specLimit))
 })
 

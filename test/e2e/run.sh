@@ -20,8 +20,10 @@ if [[ -z "${KUBECONFIG:-}" || "$KUBECONFIG" == "$state/kubeconfig" ]]; then
 	make --no-print-directory image-archive IMAGEFLAGS="--platforms linux/$(go env GOARCH)"
 	if [[ ! -e "$state" && -z "${KEEP:-}" ]]; then trap down EXIT; fi
 	make --no-print-directory cluster-up
-	go run ./test/testbed load bin/node-agent-image.tar
-	export KUBECONFIG="$state/kubeconfig" PATH="$state/bin:$PATH" E2E_STORAGE="$state/csi"
+	go build -o "$state/bin/testbed" ./test/testbed
+	"$state/bin/testbed" load bin/node-agent-image.tar
+	components="$(test/testbed/components.sh)"
+	export KUBECONFIG="$state/kubeconfig" PATH="$state/bin:$components:$PATH" E2E_STORAGE="$state/csi" E2E_OBJECTS="$state/s3"
 	export E2E_WORKLOAD_IMAGE=testbed.local/workload:1
 fi
 export E2E_IMAGE="$IMAGE"

@@ -34,8 +34,8 @@ var (
 	// image is node-agent's, workloadImage that of the application; the cluster has to have both.
 	image         = os.Getenv("E2E_IMAGE")
 	workloadImage = os.Getenv("E2E_WORKLOAD_IMAGE")
-	// storage is the folder of csi-driver-host-path, where it is on this machine.
-	storage = os.Getenv("E2E_STORAGE")
+	// storage and objects are the folders of csi-driver-host-path and of the object store, where the cluster is the testbed's.
+	storage, objects = os.Getenv("E2E_STORAGE"), os.Getenv("E2E_OBJECTS")
 )
 
 func TestE2E(t *testing.T) {
@@ -59,6 +59,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	pods, err = kubernetes.NewForConfig(config)
 	Expect(err).NotTo(HaveOccurred())
 	rememberStockAgent(ctx)
+	if leastRights {
+		grantLeastRights(ctx)
+	}
 })
 
 var _ = AfterSuite(func(ctx context.Context) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"os/exec"
 	"slices"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -14,19 +16,41 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
-// velero runs Velero's command line.
-func velero(ctx context.Context, args ...string) {
+// run runs a program to its end.
+func run(ctx context.Context, name string, args ...string) string {
 	GinkgoHelper()
-	output, err := exec.CommandContext(ctx, "velero", args...).CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), "velero %q: %s", args, output)
+	output, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "%s %q: %s", name, args, output)
+	return string(output)
 }
 
 // startBackup starts a backup of a namespace, as the documentation of Velero says. Its name is that of the namespace. It is
 // deleted in the end.
-func startBackup(ctx context.Context, namespace string) {
+func startBackup(ctx context.Context, namespace string, args ...string) {
 	GinkgoHelper()
-	velero(ctx, "backup", "create", namespace, "--include-namespaces", namespace, "--snapshot-move-data")
-	DeferCleanup(func(ctx context.Context) { velero(ctx, "backup", "delete", namespace, "--confirm") })
+	startBackupOf(ctx, namespace, []string{namespace}, args...)
+}
+
+// startBackupOf starts a backup of some namespaces.
+func startBackupOf(ctx context.Context, name string, namespaces []string, args ...string) {
+	GinkgoHelper()
+	run(ctx, "velero", slices.Concat([]string{
+		"backup", "create", name, "--include-namespaces", strings.Join(namespaces, ","), "--snapshot-move-data",
+	}, args)...)
+	DeferCleanup(deleteBackup, name)
+}
+
+// deleteBackup deletes a backup with all that belongs to it, and waits until Velero has done so.
+func deleteBackup(ctx context.Context, name string) {
+	GinkgoHelper()
+	if _, err := phaseOf(ctx, "Backup", name)(); apierrors.IsNotFound(err) {
+		return
+	}
+	run(ctx, "velero", "backup", "delete", name, "--confirm")
+	Eventually(func() error {
+		_, err := phaseOf(ctx, "Backup", name)()
+		return err
+	}).Should(Satisfy(apierrors.IsNotFound), "backup %s is still there", name)
 }
 
 // phaseOf returns a function that reads the phase of one of Velero's objects.
@@ -54,7 +78,7 @@ func expectBackup(ctx context.Context, name, phase string) {
 // restore restores a backup and waits until Velero has done so.
 func restore(ctx context.Context, backup string) {
 	GinkgoHelper()
-	velero(ctx, "restore", "create", backup, "--from-backup", backup)
+	run(ctx, "velero", "restore", "create", backup, "--from-backup", backup)
 	Eventually(phaseOf(ctx, "Restore", backup), aBackup).Should(
 		BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
 	Expect(phaseOf(ctx, "Restore", backup)()).To(Equal("Completed"))

@@ -9,6 +9,7 @@ import (
 func (b *bed) nodePrograms() []program {
 	kubeconfig := []string{"--kubeconfig", b.path("kubeconfig")}
 	csi := b.path("kubelet", "plugins", "csi-hostpath", "csi.sock")
+	refusing := b.path("kubelet", "plugins", "csi-hostpath", "refuser.sock")
 	with := func(common []string, more ...string) []string { return append(append([]string{}, common...), more...) }
 	return []program{
 		{name: "containerd", args: []string{"--config", b.path("containerd", "config.toml")}},
@@ -24,7 +25,8 @@ func (b *bed) nodePrograms() []program {
 		{name: "registrar", file: b.path("bin", "registrar"), args: []string{
 			"--driver", csiDriver, "--endpoint", csi, "--socket", b.path("kubelet", "plugins_registry", csiDriver+"-reg.sock"),
 		}},
-		{name: "csi-provisioner", args: with(kubeconfig, "--csi-address", csi)},
+		{name: "refuser", file: b.path("bin", "refuser"), args: []string{"--driver", csi, "--socket", refusing}},
+		{name: "csi-provisioner", args: with(kubeconfig, "--csi-address", refusing)},
 		{name: "csi-snapshotter", args: with(kubeconfig, "--csi-address", csi, "--feature-gates=CSIVolumeGroupSnapshot=false")},
 		{name: "snapshot-controller", args: kubeconfig},
 		{name: "kubelet", args: with(kubeconfig, "--config", b.path("kubelet.yaml"), "--root-dir", b.path("kubelet"),
@@ -35,7 +37,7 @@ func (b *bed) nodePrograms() []program {
 // buildPrograms builds those that are part of this module.
 func (b *bed) buildPrograms(ctx context.Context) error {
 	return command(ctx, "go", "build", "-trimpath", "-o", b.path("bin")+"/",
-		"./test/testbed/pause", "./test/testbed/registrar", "./test/e2e/workload")
+		"./test/testbed/pause", "./test/testbed/registrar", "./test/testbed/refuser", "./test/e2e/workload")
 }
 
 func (b *bed) startNode(ctx context.Context) error {

@@ -1,11 +1,13 @@
-// Command workload is the application that is backed up: it fills an empty folder, prints what every entry is, one line each, and
-// then does nothing. After a restore it prints the same, if everything came back.
+// Command workload is the application that is backed up: it fills empty folders and devices, prints what every entry is, one line
+// each, and then does nothing. After a restore it prints the same, if everything came back.
 package main
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,43 +25,94 @@ import (
 // end is the last line of the listing.
 const end = "end of listing"
 
+// options say what to do with the folders and devices that are given as arguments.
+type options struct {
+	large bool
+	add   int
+}
+
 func main() {
-	large := flag.Bool("large", false, "fill it with about 220 MB instead of 10 MB")
+	var o options
+	flag.BoolVar(&o.large, "large", false, "fill each with about 220 MB instead of 10 MB")
+	flag.IntVar(&o.add, "add", 0, "add a file of so many random bytes to each, print what is there, and end")
 	flag.Parse()
-	if err := run(flag.Arg(0), *large); err != nil {
+	if err := o.run(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "workload:", err)
 		os.Exit(1)
+	}
+	if o.add > 0 {
+		return
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
 	<-stop
 }
 
-func run(root string, large bool) error {
-	empty, err := isEmpty(root)
-	if err != nil {
-		return err
-	}
-	if empty {
-		fill := tree.FillLittle
-		if large {
-			fill = tree.Fill
-		}
-		if err := fill(root); err != nil {
-			return err
-		}
-		if err := wholeSeconds(root); err != nil {
-			return err
-		}
-	}
+func (o options) run(paths []string) error {
 	out := bufio.NewWriter(os.Stdout)
-	if err := list(out, root); err != nil {
-		return err
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeDevice != 0 {
+			err = o.device(out, path)
+		} else {
+			err = o.folder(out, path)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if _, err := fmt.Fprintln(out, end); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+func (o options) folder(out io.Writer, root string) error {
+	if os.Geteuid() != 0 {
+		// The volume itself is somebody else's.
+		root = filepath.Join(root, "own")
+		if err := os.MkdirAll(root, 0o755); err != nil { //nolint:gosec // others may look
+			return err
+		}
+	}
+	empty, err := isEmpty(root)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.add > 0:
+		if err := add(root, o.add); err != nil {
+			return err
+		}
+	case !empty:
+		return list(out, root)
+	case o.large:
+		err = tree.Fill(root)
+	default:
+		err = tree.FillLittle(root)
+	}
+	if err != nil {
+		return err
+	}
+	if err := wholeSeconds(root); err != nil {
+		return err
+	}
+	return list(out, root)
+}
+
+// add writes a file with content that was never there before.
+func add(root string, size int) error {
+	file, err := os.CreateTemp(root, "added-")
+	if err != nil {
+		return err
+	}
+	if _, err := io.CopyN(file, rand.Reader, int64(size)); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	return file.Close()
 }
 
 func isEmpty(root string) (bool, error) {
