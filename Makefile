@@ -12,8 +12,10 @@ PKG ?= ./...
 TESTFLAGS ?=
 # The fault suite leaves its table here; go test shows nothing of a suite that passes.
 FAULTS_TABLE := $(CURDIR)/bin/faults.txt
-# Scenarios that `make e2e` runs, as a label filter of Ginkgo, and flags for hack/image.
+# Scenarios that `make e2e` runs, as a label filter of Ginkgo; RIGHTS=least runs our agent with config/rbac instead of Velero's
+# cluster-admin. Flags for hack/image.
 LABELS ?=
+RIGHTS ?=
 IMAGEFLAGS ?=
 
 # Nothing here needs cgo, and with the same settings everywhere, build, tests and linters share what they compile.
@@ -87,7 +89,13 @@ soak: ## SOAK DataUploads (1000), for at most SOAKTIME, while everything goes wr
 
 .PHONY: e2e
 e2e: ## Run the end-to-end suite on KUBECONFIG, or on a cluster made for it; LABELS='swap || kill' selects scenarios.
-	@IMAGE=$(IMAGE) LABELS='$(LABELS)' test/e2e/run.sh $(TESTFLAGS)
+	@IMAGE=$(IMAGE) LABELS='$(LABELS)' E2E_RIGHTS=$(RIGHTS) test/e2e/run.sh $(TESTFLAGS)
+
+.PHONY: workload-image
+workload-image: ## Build bin/workload-image.tar, the application that the end-to-end suite backs up on a cluster of yours.
+	@mkdir -p bin
+	@GOOS=linux go build -trimpath -o bin/workload ./test/e2e/workload
+	@go run ./test/testbed workload-image bin/workload bin/workload-image.tar
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.

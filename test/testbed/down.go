@@ -31,7 +31,7 @@ func (b *bed) down(ctx context.Context) error {
 	for _, p := range slices.Backward(b.programs()) {
 		failures = append(failures, b.stop(ctx, p.name))
 	}
-	failures = append(failures, unmountAll(state), removeCgroups(), removeKubeletTraces(), removeNetwork(ctx))
+	failures = append(failures, unmountAll(state), removeCgroups(), removeFixedTraces(), removeNetwork(ctx), b.restoreForwarding())
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("%w (%s is kept)", err, state)
 	}
@@ -88,8 +88,8 @@ func removeCgroups() error {
 	return errors.Join(failures...)
 }
 
-// removeKubeletTraces removes what a kubelet and containerd write at fixed places, if it is of this cluster.
-func removeKubeletTraces() error {
+// removeFixedTraces removes what a kubelet and containerd write at fixed places, if it is of this cluster.
+func removeFixedTraces() error {
 	links, err := filepath.Glob("/var/log/containers/*")
 	if err != nil {
 		return err
@@ -107,6 +107,7 @@ func removeKubeletTraces() error {
 	for _, folder := range []string{
 		"/var/log/containers", "/var/lib/kubelet/device-plugins", "/var/lib/kubelet",
 		"/var/lib/cni/results", "/var/lib/cni/cache", "/var/lib/cni",
+		"/run/containerd/s", "/run/containerd/runc", "/run/containerd", "/run/mount",
 	} {
 		_ = os.Remove(folder) // Only an empty folder goes away.
 	}

@@ -32,10 +32,14 @@ func (b *bed) images() []image {
 			name: b.pluginImage(), files: map[string]string{"plugin": "velero-plugin-for-aws", "cp-plugin": "cp-plugin"},
 			config: archive.Config{Entrypoint: []string{"/cp-plugin", "/plugin", "/target/velero-plugin-for-aws"}, User: "65532"},
 		},
-		{
-			name: workloadImage, files: map[string]string{"workload": b.path("bin", "workload")},
-			config: archive.Config{Entrypoint: []string{"/workload"}},
-		},
+		workload(b.path("bin", "workload")),
+	}
+}
+
+// workload is the application that the end-to-end suite backs up.
+func workload(program string) image {
+	return image{
+		name: workloadImage, files: map[string]string{"workload": program}, config: archive.Config{Entrypoint: []string{"/workload"}},
 	}
 }
 

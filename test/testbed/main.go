@@ -19,7 +19,9 @@ const usage = `usage: testbed COMMAND
   down           stop it and remove every trace of it
   load FILE...   import image archives
   stop NAME      stop one of its programs, for example kubelet
-  start NAME     start it again`
+  start NAME     start it again
+  workload-image PROGRAM FILE
+                 write the image of the application that the end-to-end suite backs up; needs no root`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,6 +35,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New(usage)
+	}
+	if args[0] == "workload-image" && len(args) == 3 {
+		return workload(args[1]).write(args[2])
 	}
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		return errors.New("a kubelet needs Linux and root; with another cluster, point KUBECONFIG at it")

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -10,11 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// forwarding is the setting of the machine that CNI switches on for its bridge.
+const forwarding = "/proc/sys/net/ipv4/ip_forward"
+
 // prepareNetwork makes the bridge of the pods. The address of the API server is on it too: pods reach what listens there
 // without kube-proxy, and all of it goes away with the bridge.
 func (b *bed) prepareNetwork(ctx context.Context) error {
 	if _, err := net.InterfaceByName(bridge); err == nil {
 		return nil
+	}
+	before, err := os.ReadFile(forwarding)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.path("run", "forwarding"), before, 0o600); err != nil {
+		return err
 	}
 	for _, args := range [][]string{
 		{"link", "add", bridge, "type", "bridge"},
@@ -34,6 +46,18 @@ func removeNetwork(ctx context.Context) error {
 		return nil //nolint:nilerr // there is none
 	}
 	return command(ctx, "ip", "link", "delete", bridge)
+}
+
+// restoreForwarding sets it to what it was before the bridge was made.
+func (b *bed) restoreForwarding() error {
+	before, err := os.ReadFile(b.path("run", "forwarding"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(forwarding, before, 0o644) //nolint:gosec // the kernel's file
 }
 
 // shareMounts makes a folder a mount of its own whose mounts pods can see, as a kubelet's folder has to be.
