@@ -31,7 +31,7 @@ func (b *bed) down(ctx context.Context) error {
 	for _, p := range slices.Backward(b.programs()) {
 		failures = append(failures, b.stop(ctx, p.name))
 	}
-	failures = append(failures, unmountAll(state), removeCgroups(), removeFixedTraces(), removeNetwork(ctx), b.restoreForwarding())
+	failures = append(failures, detachLoops(state), unmountAll(state), removeCgroups(), removeFixedTraces(), removeNetwork(ctx), b.restoreForwarding())
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("%w (%s is kept)", err, state)
 	}
@@ -61,6 +61,24 @@ func (b *bed) removePods(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// detachLoops frees the loop devices of block volumes whose files are in a folder.
+func detachLoops(folder string) error {
+	paths, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(file), folder+"/") {
+			continue // It may have been freed in the meantime.
+		}
+		device := "/dev/" + strings.Split(path, "/")[3]
+		failures = append(failures, command(context.Background(), "losetup", "--detach", device))
+	}
+	return errors.Join(failures...)
 }
 
 // removeCgroups removes the groups of pods in every hierarchy; a group can be removed when those inside it are.

@@ -26,7 +26,7 @@ func (b *bed) nodePrograms() []program {
 			"--driver", csiDriver, "--endpoint", csi, "--socket", b.path("kubelet", "plugins_registry", csiDriver+"-reg.sock"),
 		}},
 		{name: "refuser", file: b.path("bin", "refuser"), args: []string{"--driver", csi, "--socket", refusing}},
-		{name: "csi-provisioner", args: with(kubeconfig, "--csi-address", refusing)},
+		{name: "csi-provisioner", args: with(kubeconfig, "--csi-address", refusing, "--retry-interval-max=5s")},
 		{name: "csi-snapshotter", args: with(kubeconfig, "--csi-address", csi, "--feature-gates=CSIVolumeGroupSnapshot=false")},
 		{name: "snapshot-controller", args: kubeconfig},
 		{name: "kubelet", args: with(kubeconfig, "--config", b.path("kubelet.yaml"), "--root-dir", b.path("kubelet"),

@@ -30,7 +30,7 @@ func (*bed) installPackages(ctx context.Context) error {
 func missingPackages() []string {
 	var missing []string
 	for _, needed := range []struct{ program, debianPackage string }{
-		{"containerd", "containerd"}, {"ctr", "containerd"}, {"runc", "runc"}, {"ip", "iproute2"}, {"tar", "tar"},
+		{"containerd", "containerd"}, {"ctr", "containerd"}, {"runc", "runc"}, {"ip", "iproute2"}, {"tar", "tar"}, {"losetup", "mount"},
 		{"/usr/lib/cni/bridge", "containernetworking-plugins"},
 	} {
 		if _, err := exec.LookPath(needed.program); err != nil {
