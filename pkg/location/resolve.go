@@ -48,7 +48,8 @@ func resolve(
 		return fmt.Errorf("repository password: %w", err)
 	}
 	if access.Password = strings.TrimSpace(string(password)); access.Password == "" {
-		return fmt.Errorf("repository password: key %q of secret %q is blank", velerov1.RepositoryPasswordKey, velerov1.RepositoryPasswordSecret)
+		return fmt.Errorf("repository password: key %q of secret %q is blank",
+			velerov1.RepositoryPasswordKey, velerov1.RepositoryPasswordSecret)
 	}
 	if access.CACert, err = caCert(ctx, secrets, location); err != nil {
 		return err

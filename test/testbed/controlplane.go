@@ -27,7 +27,8 @@ func (b *bed) controlPlane() []program {
 		{name: "kube-apiserver", args: []string{
 			"--etcd-servers", etcdURL, "--cert-dir", b.path("pki"), "--bind-address", apiAddress, "--advertise-address", apiAddress,
 			"--secure-port", "443", "--service-cluster-ip-range", services, "--authorization-mode", "RBAC",
-			"--kubelet-preferred-address-types", "InternalIP", "--token-auth-file", b.path("pki", "tokens"), "--allow-privileged", "--service-account-issuer", "https://" + apiAddress,
+			"--kubelet-preferred-address-types", "InternalIP", "--token-auth-file", b.path("pki", "tokens"), "--allow-privileged",
+			"--service-account-issuer", "https://" + apiAddress,
 			"--service-account-key-file", b.path("pki", "service-accounts.key"),
 			"--service-account-signing-key-file", b.path("pki", "service-accounts.key"),
 		}},

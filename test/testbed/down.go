@@ -31,7 +31,8 @@ func (b *bed) down(ctx context.Context) error {
 	for _, p := range slices.Backward(b.programs()) {
 		failures = append(failures, b.stop(ctx, p.name))
 	}
-	failures = append(failures, detachLoops(state), unmountAll(state), removeCgroups(), removeFixedTraces(), removeNetwork(ctx), b.restoreForwarding())
+	failures = append(failures, detachLoops(state), unmountAll(state), removeCgroups(), removeFixedTraces(),
+		removeNetwork(ctx), b.restoreForwarding())
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("%w (%s is kept)", err, state)
 	}

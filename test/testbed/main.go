@@ -39,6 +39,11 @@ func run(ctx context.Context, args []string) error {
 	if args[0] == "workload-image" && len(args) == 3 {
 		return workload(args[1]).write(args[2])
 	}
+	return onBed(ctx, args[0], args[1:])
+}
+
+// onBed runs the commands that need the testbed.
+func onBed(ctx context.Context, command string, names []string) error {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		return errors.New("a kubelet needs Linux and root; with another cluster, point KUBECONFIG at it")
 	}
@@ -46,7 +51,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	switch command, names := args[0], args[1:]; {
+	switch {
 	case command == "up" && len(names) == 0:
 		return bed.up(ctx)
 	case command == "down" && len(names) == 0:

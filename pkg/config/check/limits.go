@@ -65,7 +65,8 @@ func (m *mover) fill(by string, defaults corev1.ResourceList, isLimit bool) {
 		list[name] = quantity
 		if setting := settingFor(name, isLimit); setting != "" {
 			m.added = append(m.added, config.Problem{
-				Path: config.Path("podResources", setting), Message: fmt.Sprintf("%s gives backup pods a %s of %s", by, setting, quantity.String()),
+				Path:    config.Path("podResources", setting),
+				Message: fmt.Sprintf("%s gives backup pods a %s of %s", by, setting, quantity.String()),
 			})
 		}
 	}

@@ -31,8 +31,8 @@ func (c *checker) volumes(class string) []volume {
 		if claim.Spec.StorageClassName != nil {
 			source = *claim.Spec.StorageClassName
 		}
-		real := c.cluster.StorageClass(source)
-		isSnapshotted := real != nil && c.cluster.CanSnapshot(real)
+		sourceClass := c.cluster.StorageClass(source)
+		isSnapshotted := sourceClass != nil && c.cluster.CanSnapshot(sourceClass)
 		section := c.cfg.BackupPVC[source]
 		if isSnapshotted && !size.IsZero() && (class == "" || section.ClassFor(source) == class) {
 			found = append(found, volume{name: claim.Namespace + "/" + claim.Name, size: size})
