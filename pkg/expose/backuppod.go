@@ -130,14 +130,12 @@ func resources(configured *config.PodResources) corev1.ResourceRequirements {
 }
 
 // podSecurityContext runs the mover as root, which alone may read every file. The SELinux type takes effect only on a
-// read-only volume, and the label of a mount only on one of a single pod, as Velero documents.
+// read-only volume, as Velero documents. Velero also asks for seLinuxChangePolicy MountOption where the volume is
+// ReadWriteOncePod; that is what such volumes have anyway, and API servers without the feature SELinuxMount refuse to be asked.
 func podSecurityContext(section config.BackupPVC) *corev1.PodSecurityContext {
 	security := &corev1.PodSecurityContext{RunAsUser: new(int64(0))}
 	if UsesSPC(section) {
 		security.SELinuxOptions = &corev1.SELinuxOptions{Type: spcType}
-	}
-	if section.AccessMode() == corev1.ReadWriteOncePod {
-		security.SELinuxChangePolicy = new(corev1.SELinuxChangePolicyMountOption)
 	}
 	return security
 }

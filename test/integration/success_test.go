@@ -113,6 +113,15 @@ var _ = Describe("a good run", func() {
 			HaveField("Secret.Name", "velero-repo-credentials")))))
 	})
 
+	It("exposes the snapshot to a single pod as configured", func(ctx context.Context) {
+		t := newTrial(backupPVC(config.BackupPVC{ReadWriteOncePod: true}))
+		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		DeferCleanup(t.abandon)
+		pvc := &corev1.PersistentVolumeClaim{}
+		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
+		Expect(pvc.Spec.AccessModes).To(Equal([]corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}))
+	})
+
 	It("takes the storage snapshot over before data moves, and keeps it until the end", func(ctx context.Context) {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
