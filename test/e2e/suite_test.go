@@ -70,8 +70,9 @@ var _ = AfterSuite(func(ctx context.Context) {
 	}
 })
 
-var _ = ReportAfterEach(func(ctx SpecContext, report SpecReport) {
-	if report.Failed() {
+// What has failed is looked at before anything is cleaned up.
+var _ = JustAfterEach(func(ctx SpecContext) {
+	if CurrentSpecReport().Failed() {
 		printState(ctx)
 	}
 })

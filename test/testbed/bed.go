@@ -18,6 +18,7 @@ const (
 	state = "/var/lib/node-agent-testbed"
 
 	bridge     = "na-testbed"
+	bridgeMAC  = "0a:58:0a:61:d3:01"
 	apiAddress = "10.97.211.1"
 	services   = "10.97.211.0/24"
 	podSubnet  = "10.97.212.0/24"

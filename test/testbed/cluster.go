@@ -23,21 +23,12 @@ func (b *bed) setUpStorage(ctx context.Context) error {
 	return b.kubectl(ctx, "apply", "--server-side", "-f", b.path("storage.yaml"))
 }
 
-// installVelero does what Velero's documentation says, and waits until backups can be made.
-func (b *bed) installVelero(ctx context.Context) error {
-	if err := b.kubectl(ctx, "get", "backupstoragelocation/default", "--namespace=velero"); err == nil {
-		return nil
-	}
-	if err := b.kubectl(ctx, "apply", "--server-side", "-f", b.path("velero.yaml")); err != nil {
-		return err
-	}
-	err := command(ctx, "velero", "install", "--kubeconfig", b.path("kubeconfig"), "--image", b.veleroImage(),
-		"--provider", "aws", "--plugins", b.pluginImage(), "--bucket", "velero", "--secret-file", b.path("credentials"),
-		"--backup-location-config", "region=testbed,s3ForcePathStyle=true,s3Url=http://"+apiAddress+":"+s3Port,
-		"--use-volume-snapshots=false", "--features=EnableCSI",
-		"--use-node-agent", "--node-agent-configmap=node-agent-config", "--kubelet-root-dir", b.path("kubelet"))
-	if err != nil {
-		return err
+// setUpVelero installs Velero unless it is there, and waits until backups can be made.
+func (b *bed) setUpVelero(ctx context.Context) error {
+	if err := b.kubectl(ctx, "get", "backupstoragelocation/default", "--namespace=velero"); err != nil {
+		if err := b.installVelero(ctx); err != nil {
+			return err
+		}
 	}
 	for _, args := range [][]string{
 		{"rollout", "status", "deployment/velero", "daemonset/node-agent", "--timeout=2m"},
@@ -48,4 +39,23 @@ func (b *bed) installVelero(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// syncOften lets Velero look every other second whether a DataUpload has ended, instead of every ten: tests wait for it.
+const syncOften = `[{"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--item-operation-sync-frequency=2s"}]`
+
+// installVelero does what Velero's documentation says.
+func (b *bed) installVelero(ctx context.Context) error {
+	if err := b.kubectl(ctx, "apply", "--server-side", "-f", b.path("velero.yaml")); err != nil {
+		return err
+	}
+	err := command(ctx, "velero", "install", "--kubeconfig", b.path("kubeconfig"), "--image", b.veleroImage(),
+		"--provider", "aws", "--plugins", b.pluginImage(), "--bucket", "velero", "--secret-file", b.path("credentials"),
+		"--backup-location-config", "region=us-east-1,s3ForcePathStyle=true,s3Url=http://"+apiAddress+":"+s3Port,
+		"--use-volume-snapshots=false", "--features=EnableCSI",
+		"--use-node-agent", "--node-agent-configmap=node-agent-config", "--kubelet-root-dir", b.path("kubelet"))
+	if err != nil {
+		return err
+	}
+	return b.kubectl(ctx, "patch", "deployment/velero", "--namespace=velero", "--type=json", "--patch", syncOften)
 }

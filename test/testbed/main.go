@@ -82,7 +82,7 @@ func (b *bed) up(ctx context.Context) error {
 		{"kubelet, controllers, CSI driver", b.startNode},
 		{"images", b.makeImages},
 		{"storage classes", b.setUpStorage},
-		{"Velero", b.installVelero},
+		{"Velero", b.setUpVelero},
 	} {
 		fmt.Printf("%-34s", step.what)
 		begun := time.Now()

@@ -29,7 +29,8 @@ func (b *bed) prepareNetwork(ctx context.Context) error {
 		return err
 	}
 	for _, args := range [][]string{
-		{"link", "add", bridge, "type", "bridge"},
+		// Without an address of its own, a bridge takes that of some port, and pods lose it when that port goes.
+		{"link", "add", bridge, "address", bridgeMAC, "type", "bridge"},
 		{"address", "add", gateway, "dev", bridge},
 		{"address", "add", apiAddress + "/32", "dev", bridge},
 		{"link", "set", bridge, "up"},

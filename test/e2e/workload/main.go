@@ -171,8 +171,9 @@ func describe(path string, info fs.FileInfo) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s: its owner cannot be told", path)
 	}
-	// A directory has the size that its file system likes.
-	size, content := info.Size(), "-"
+	// A directory has the size that its file system likes. And its time is left out: stock Velero restores that of the youngest file
+	// in it, whoever has made the backup.
+	size, content, modified := info.Size(), "-", fmt.Sprintf("%d.%09d", info.ModTime().Unix(), info.ModTime().Nanosecond())
 	switch {
 	case info.Mode().IsRegular():
 		file, err := os.Open(path)
@@ -192,8 +193,7 @@ func describe(path string, info fs.FileInfo) (string, error) {
 		}
 		size, content = int64(len(target)), fmt.Sprintf("%q", target)
 	default:
-		size = 0
+		size, modified = 0, "-"
 	}
-	return fmt.Sprintf("%s %d:%d %d.%09d %d %s", info.Mode(), stat.Uid, stat.Gid, info.ModTime().Unix(), info.ModTime().Nanosecond(),
-		size, content), nil
+	return fmt.Sprintf("%s %d:%d %s %d %s", info.Mode(), stat.Uid, stat.Gid, modified, size, content), nil
 }
