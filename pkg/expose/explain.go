@@ -40,6 +40,8 @@ type Exposed struct {
 	Class string
 	// StorageClassFound tells whether the backupPVC's storage class exists.
 	StorageClassFound bool
+	// Provisioner is who makes volumes of that class.
+	Provisioner string
 	// DelayedBinding tells whether that class waits for the pod to be scheduled.
 	DelayedBinding bool
 	// Events are about the PVC and the pod.

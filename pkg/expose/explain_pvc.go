@@ -40,7 +40,11 @@ func explainPVC(e Exposed) Reason {
 			Message: described + " is provisioned when the scheduler has chosen a node for the backup pod",
 		}
 	}
-	return Reason{Code: WaitingForBackupPVC, Expected: true, Message: described + " is not bound yet"}
+	// Nobody complains about a provisioner that does not run, so its name is said.
+	return Reason{
+		Code: WaitingForBackupPVC, Expected: true,
+		Message: fmt.Sprintf("%s is not bound yet, provisioner %s has not made its volume", described, e.Provisioner),
+	}
 }
 
 func unprovisioned(e Exposed, described string, event *corev1.Event) Reason {

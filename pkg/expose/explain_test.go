@@ -21,6 +21,7 @@ func exposed(changes ...func(*expose.Exposed)) expose.Exposed {
 		Pod:               expose.BackupPod(du, config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
 		Class:             "gold",
 		StorageClassFound: true,
+		Provisioner:       "disks.example.com",
 	}
 	e.PVC.Status.Phase = corev1.ClaimPending
 	e.Pod.Status.Phase = corev1.PodPending
@@ -110,7 +111,8 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Expect(reason.Text()).NotTo(ContainSubstring("\n"))
 },
 	Entry("nothing wrong, backupPVC on its way", exposed(),
-		expose.WaitingForBackupPVC, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`),
+		expose.WaitingForBackupPVC, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`,
+		"provisioner disks.example.com has not made its volume"),
 	Entry("nothing wrong, pod on its way", exposed(bound), expose.WaitingForBackupPod, true, "is not running yet"),
 	Entry("nothing wrong, pod on its node", exposed(bound, func(e *expose.Exposed) { e.Pod.Spec.NodeName = "node-7" }),
 		expose.WaitingForBackupPod, true, "is not running yet on node node-7"),

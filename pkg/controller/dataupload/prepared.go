@@ -35,6 +35,9 @@ func (r *Reconciler) awaitPrepared(ctx context.Context, s *scope) (outcome, erro
 			return outcome{}, err
 		}
 		exposed.StorageClassFound = class != nil
+		if class != nil {
+			exposed.Provisioner = class.Provisioner
+		}
 		exposed.DelayedBinding = class != nil && delaysBinding(class)
 	}
 	var err error
