@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -76,16 +77,30 @@ func replaceAgent(ctx context.Context, image, account string, args []string) {
 	expectAgentReady(ctx)
 }
 
-// expectAgentReady waits until all agents are those that the DaemonSet describes, and run.
+// expectAgentReady waits until all agents are those that the DaemonSet describes, and run. Velero starts no backup before its
+// status says so.
 func expectAgentReady(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		daemonSet := agent(ctx)
+		for _, pod := range agentPods(ctx) {
+			g.Expect(pod.DeletionTimestamp).To(BeNil())
+			g.Expect(pod.Spec.Containers[0].Image).To(Equal(daemonSet.Spec.Template.Spec.Containers[0].Image))
+			g.Expect(pod.Status.Conditions).To(ContainElement(And(
+				HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionTrue))))
+		}
 		status := daemonSet.Status
 		g.Expect(status.ObservedGeneration).To(Equal(daemonSet.Generation))
 		g.Expect(status.UpdatedNumberScheduled).To(Equal(status.DesiredNumberScheduled))
-		g.Expect(status.NumberAvailable).To(Equal(status.DesiredNumberScheduled))
+		g.Expect(status.NumberReady).To(Equal(status.DesiredNumberScheduled))
 	}).Should(Succeed())
+}
+
+func agentPods(ctx context.Context) []corev1.Pod {
+	GinkgoHelper()
+	list := &corev1.PodList{}
+	Expect(cluster.List(ctx, list, client.InNamespace(veleroNamespace), client.MatchingLabels{"role": "node-agent"})).To(Succeed())
+	return list.Items
 }
 
 // configure replaces the content of the agent's ConfigMap. It is meant to be followed by useOurAgent.
@@ -108,7 +123,18 @@ func killAgents(ctx context.Context) {
 
 func restartAgent(ctx context.Context) {
 	GinkgoHelper()
+	before := map[types.UID]bool{}
+	for _, pod := range agentPods(ctx) {
+		before[pod.UID] = true
+	}
 	killAgents(ctx)
+	Eventually(func(g Gomega) {
+		after := agentPods(ctx)
+		g.Expect(after).To(HaveLen(len(before)))
+		for _, pod := range after {
+			g.Expect(before).NotTo(HaveKey(pod.UID))
+		}
+	}).Should(Succeed())
 	expectAgentReady(ctx)
 }
 
