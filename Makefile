@@ -75,11 +75,10 @@ test-race: ## The same under the race detector; needs a C compiler.
 	@CGO_ENABLED=1 $(MAKE) --no-print-directory test TESTFLAGS='-race $(TESTFLAGS)'
 
 # Every run opens a repository. With Kopia's tag for tests its key is derived without the 0.2 s of CPU that scrypt takes.
-# Less frequent garbage collection saves a fifth of kube-apiserver's CPU time.
 .PHONY: faults
 faults: ## Inject every fault into every API call, one at a time, and lose events; `make test` takes a sample.
 	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; \
-	FAULTS=all FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" GOGC=400 \
+	FAULTS=all FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" \
 		go tool ginkgo run -p --tags testing --timeout 4h --no-color --silence-skips $(TESTFLAGS) ./test/faults
 
 .PHONY: soak

@@ -65,7 +65,7 @@ func Start(options ...Option) (*ControlPlane, error) {
 	for _, option := range options {
 		option(environment)
 	}
-	config, err := environment.Start()
+	config, err := startThrifty(environment)
 	if err != nil {
 		// What did start must not be left running.
 		_ = environment.Stop()
@@ -75,6 +75,19 @@ func Start(options ...Option) (*ControlPlane, error) {
 	// Everything in a demo or test happens at once; the client's own limits would only slow it down.
 	config.QPS, config.Burst = -1, 0
 	return &ControlPlane{Config: config, Kubeconfig: environment.KubeConfig, environment: environment}, nil
+}
+
+// startThrifty lets etcd and kube-apiserver trade memory, which they need little of, for a fifth of their CPU time: they
+// collect garbage less often.
+func startThrifty(environment *envtest.Environment) (*rest.Config, error) {
+	const variable, percent = "GOGC", "400"
+	if _, set := os.LookupEnv(variable); !set {
+		if err := os.Setenv(variable, percent); err != nil {
+			return nil, err
+		}
+		defer os.Unsetenv(variable) //nolint:errcheck // it was not set before
+	}
+	return environment.Start()
 }
 
 // Stop ends kube-apiserver and etcd and removes their data.

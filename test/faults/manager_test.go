@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -31,13 +32,15 @@ const bookmark = "BOOKMARK"
 // badWatches lets watches lose, delay and mix up events, and ends each after a few seconds as if it had fallen too far
 // behind, so that its informer lists anew.
 type badWatches struct {
+	next http.RoundTripper
+
 	mutex                         sync.Mutex
 	random                        *rand.Rand
 	dropped, late, swapped, ended int
 }
 
 func (b *badWatches) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := seen.pass(request)
+	response, err := b.next.RoundTrip(request)
 	query := request.URL.Query()
 	if err != nil || query.Get("watch") == "" || response.StatusCode != http.StatusOK {
 		return response, err
@@ -137,8 +140,12 @@ func manySlots() *config.Config {
 
 // startManager runs the reconciler as the agent does, with watches that cannot be relied on.
 func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogger) {
-	through := reaching(watches)
+	through := rest.CopyConfig(plane.Config)
 	through.ContentType = runtime.ContentTypeJSON // one event a line
+	through.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		watches.next = next
+		return watches
+	})
 	mgr, err := ctrl.NewManager(through, ctrl.Options{
 		Scheme: live.Scheme(), Cache: dataupload.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})

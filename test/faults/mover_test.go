@@ -31,7 +31,7 @@ func (r *run) moveData(ctx context.Context) {
 	dir, err := os.MkdirTemp(store.dir, "mover-")
 	Expect(err).NotTo(HaveOccurred())
 	defer os.RemoveAll(dir)
-	c, err := mover.NewClient(reaching(r.mover))
+	c, err := mover.NewClient(r.mover.reaching(plane.Config))
 	Expect(err).NotTo(HaveOccurred())
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()

@@ -169,7 +169,7 @@ func (r *run) clear(ctx context.Context) {
 
 // restart starts the agent anew: it forgets everything that a process can forget, and lists everything.
 func (r *run) restart(ctx context.Context) {
-	through := reaching(r.controller)
+	through := r.controller.reaching(plane.Config)
 	options := client.Options{Scheme: live.Scheme(), Mapper: live.RESTMapper()}
 	direct, err := client.New(through, options)
 	Expect(err).NotTo(HaveOccurred())

@@ -21,7 +21,6 @@ import (
 
 var (
 	plane *controlplane.ControlPlane
-	seen  *recollection
 	live  client.Client // reads and writes the API server, and nothing ever goes wrong with it
 	world *cluster.Cluster
 	store *objectStore
@@ -43,9 +42,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
 	scheme, err := controlplane.Scheme()
 	Expect(err).NotTo(HaveOccurred())
-	seen, err = newRecollection(plane.Config)
+	remembering, err := plane.Remember()
 	Expect(err).NotTo(HaveOccurred())
-	live, err = client.New(reaching(seen), client.Options{Scheme: scheme})
+	live, err = client.New(remembering, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	world = cluster.New(live)
 	world.Install(ctx)

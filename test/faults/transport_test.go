@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"k8s.io/client-go/rest"
 )
 
 // fault is what can happen to one API call.
@@ -70,11 +72,22 @@ type faultyTransport struct {
 	died func()
 
 	mutex     sync.Mutex
+	next      http.RoundTripper
 	calls     []call
 	counts    map[string]int
 	injected  bool
 	dead      bool
 	conflicts int
+}
+
+// reaching returns the configuration of a client whose calls go through the transport.
+func (f *faultyTransport) reaching(config *rest.Config) *rest.Config {
+	through := rest.CopyConfig(config)
+	through.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		f.next = next
+		return f
+	})
+	return through
 }
 
 func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -86,7 +99,7 @@ func (f *faultyTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		return f.pass(request)
 	}
 	if f.fault.performed {
-		response, err := seen.pass(request)
+		response, err := f.next.RoundTrip(request)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +144,7 @@ func (f *faultyTransport) record(request *http.Request) (hit, dead bool) {
 }
 
 func (f *faultyTransport) pass(request *http.Request) (*http.Response, error) {
-	response, err := seen.pass(request)
+	response, err := f.next.RoundTrip(request)
 	if err == nil && response.StatusCode == http.StatusConflict {
 		f.mutex.Lock()
 		defer f.mutex.Unlock()

@@ -35,6 +35,7 @@ const (
 var (
 	plane  *controlplane.ControlPlane
 	live   client.Client // reads and writes the API server
+	known  client.Client // does not read again what nobody in this process has written to
 	cached client.Client // reads the reconciler's cache
 
 	reconcilerCache client.Reader
@@ -58,9 +59,13 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(func() { Expect(plane.Stop()).To(Succeed()) })
 	scheme, err := controlplane.Scheme()
 	Expect(err).NotTo(HaveOccurred())
+	remembering, err := plane.Remember()
+	Expect(err).NotTo(HaveOccurred())
 	live, err = client.New(plane.Config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	world = cluster.New(live)
+	known, err = client.New(remembering, client.Options{Scheme: scheme, Mapper: live.RESTMapper()})
+	Expect(err).NotTo(HaveOccurred())
+	world = cluster.New(known)
 	makeCommonObjects(context.Background())
 
 	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{

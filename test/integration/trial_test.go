@@ -94,10 +94,10 @@ func (t *trial) settle(ctx context.Context) ctrl.Result {
 	GinkgoHelper()
 	for range 30 {
 		t.syncCache(ctx)
-		before := t.fingerprint(ctx, live)
+		before := t.fingerprint(ctx, known)
 		result, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
 		Expect(err).NotTo(HaveOccurred())
-		if t.fingerprint(ctx, live) == before {
+		if t.fingerprint(ctx, known) == before {
 			return result
 		}
 	}
@@ -161,7 +161,7 @@ func versionsOf(list client.ObjectList) []string {
 // syncCache waits until the reconciler's cache shows what is in the cluster.
 func (t *trial) syncCache(ctx context.Context) {
 	GinkgoHelper()
-	Eventually(func() string { return t.fingerprint(ctx, cached) }).Should(Equal(t.fingerprint(ctx, live)))
+	Eventually(func() string { return t.fingerprint(ctx, cached) }).Should(Equal(t.fingerprint(ctx, known)))
 }
 
 func (t *trial) upload(ctx context.Context) *v2alpha1.DataUpload {

@@ -1,8 +1,9 @@
-package faults
+package controlplane
 
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -12,9 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// recollection keeps what the suite itself has read from the API server until somebody writes to that kind of object: a run looks
-// at all of its objects after every step, of which it changes one or two. Only the suite writes to this API server, and
-// all of its clients go through here. Reconciler and mover read from the API server.
+// recollection keeps what was read from the API server until somebody writes to that kind of object.
 type recollection struct {
 	next http.RoundTripper
 
@@ -34,18 +33,26 @@ type rememberedAnswer struct {
 	body     []byte
 }
 
-// newRecollection returns the recollection of an API server.
-func newRecollection(config *rest.Config) (*recollection, error) {
-	next, err := rest.TransportFor(config)
-	return &recollection{next: next, kinds: map[string]*remembered{}}, err
+// passing lets all calls through, and takes note of what they write.
+type passing struct{ *recollection }
+
+func (p passing) RoundTrip(request *http.Request) (*http.Response, error) { return p.pass(request) }
+
+// Remember returns a Config for a test that looks at everything after every step, of which a step changes one or two: what
+// was read does not cost another request until somebody writes to that kind of object. From now on Config takes note of
+// writes, and whoever writes in another way, such as another process, is not minded.
+func (c *ControlPlane) Remember() (*rest.Config, error) {
+	next, err := rest.TransportFor(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("make a transport to the API server: %w", err)
+	}
+	known := &recollection{next: next, kinds: map[string]*remembered{}}
+	host := c.Config.Host
+	c.Config = &rest.Config{Host: host, Transport: passing{known}, QPS: -1}
+	return &rest.Config{Host: host, Transport: known, QPS: -1}, nil
 }
 
-// reaching returns the configuration of a client whose calls go through the transport.
-func reaching(transport http.RoundTripper) *rest.Config {
-	return &rest.Config{Host: plane.Config.Host, Transport: transport, QPS: -1}
-}
-
-// RoundTrip is that of the suite.
+// RoundTrip answers a read from memory if it can.
 func (m *recollection) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Method != http.MethodGet || request.URL.Query().Get("watch") != "" {
 		return m.pass(request)
@@ -67,7 +74,7 @@ func (m *recollection) RoundTrip(request *http.Request) (*http.Response, error) 
 	return &response, nil
 }
 
-// pass lets a call of anybody through, and takes note of what it writes. A write that is on its way is not called back.
+// pass lets a call through, and takes note of what it writes. A write that is on its way is not called back.
 func (m *recollection) pass(request *http.Request) (*http.Response, error) {
 	if request.Method == http.MethodGet {
 		return m.next.RoundTrip(request)
