@@ -67,7 +67,7 @@ func (f *findings) add(ctx context.Context, u *upload, done suffered, from *rest
 }
 
 // addLeaks waits until nothing is left, and tells what is left nevertheless.
-func (f *findings) addLeaks(ctx context.Context, uploads []*upload) {
+func (f *findings) addLeaks(ctx context.Context, uploads []*upload, from *restorer) {
 	err := wait.PollUntilContextTimeout(ctx, time.Second, leakLimit, true, func(ctx context.Context) (done bool, err error) {
 		f.leaked, err = leftovers(ctx, uploads)
 		return len(f.leaked) == 0, err
@@ -75,6 +75,11 @@ func (f *findings) addLeaks(ctx context.Context, uploads []*upload) {
 	if err != nil {
 		f.problems = append(f.problems, fmt.Sprintf("clean-up has not ended: %v", err))
 	}
+	unknown, err := unknownSnapshots(ctx, from)
+	if err != nil {
+		f.problems = append(f.problems, fmt.Sprintf("looking for unknown snapshots: %v", err))
+	}
+	f.leaked = append(f.leaked, unknown...)
 	for _, left := range f.leaked {
 		f.problems = append(f.problems, "left over: "+left)
 	}

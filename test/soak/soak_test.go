@@ -221,10 +221,10 @@ func (r *run) judge(ctx context.Context) *findings {
 	for _, u := range r.uploads {
 		f.add(ctx, u, *r.done[u.name], from)
 	}
+	f.addLeaks(ctx, r.uploads, from)
 	if err := from.close(ctx); err != nil {
 		f.problems = append(f.problems, err.Error())
 	}
-	f.addLeaks(ctx, r.uploads)
 	for _, crowd := range seen.crowds() {
 		f.problems = append(f.problems, "more DataUploads than slots on node "+crowd)
 	}

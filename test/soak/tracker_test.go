@@ -152,6 +152,18 @@ func (t *tracker) get(name string) record {
 	return r
 }
 
+// all returns what is known of every DataUpload there ever was.
+func (t *tracker) all() []record {
+	t.mu.Lock()
+	names := slices.Collect(maps.Keys(t.records))
+	t.mu.Unlock()
+	var records []record
+	for _, name := range names {
+		records = append(records, t.get(name))
+	}
+	return records
+}
+
 // await waits until a condition holds for a DataUpload.
 func (t *tracker) await(ctx context.Context, name string, limit time.Duration, condition func(record) bool) error {
 	const often = 50 * time.Millisecond
