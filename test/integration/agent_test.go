@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -27,7 +28,16 @@ const agentNamespace = "agents"
 // takeOver is how long another agent may take to lead after the leader was killed.
 const takeOver = 20 * time.Second
 
-var binary, kubeconfig string
+var kubeconfig string
+
+// program builds node-agent, once for all specs, and returns its path.
+var program = sync.OnceValue(func() string {
+	path, err := gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
+	Expect(err).NotTo(HaveOccurred())
+	return path
+})
+
+var _ = AfterSuite(gexec.CleanupBuildArtifacts)
 
 // startAgent runs the real program as the DaemonSet of `velero install` does, and returns it with the addresses of its
 // health and metrics endpoints.
@@ -36,7 +46,7 @@ func startAgent(args ...string) (session *gexec.Session, health, metrics string)
 	args = append([]string{
 		"node-agent", "server", "--features=", "--kubeconfig", kubeconfig, "--health-address", health, "--metrics-address", metrics,
 	}, args...)
-	command := exec.Command(binary, args...)
+	command := exec.Command(program(), args...)
 	command.Env = append(os.Environ(), "VELERO_NAMESPACE="+agentNamespace, "NODE_NAME="+nodeName)
 	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
@@ -77,15 +87,11 @@ func get(url string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
-// prepareAgents builds the program and makes what it needs to run.
+// prepareAgents makes what the program needs to run.
 func prepareAgents(ctx context.Context) {
-	var err error
-	binary, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(gexec.CleanupBuildArtifacts)
 	kubeconfig = filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(os.WriteFile(kubeconfig, plane.Kubeconfig, 0o600)).To(Succeed())
-	err = live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agentNamespace}})
+	err := live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agentNamespace}})
 	Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
 }
 

@@ -134,6 +134,21 @@ var _ = Describe("a lost backup pod", func() {
 		Entry("before it ran", v2alpha1.DataUploadPhaseAccepted, losing(evict), "Evicted"),
 	)
 
+	It("costs no attempt if somebody deleted it before it could read", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		first := t.pod(ctx)
+		deletePod(ctx, t)
+		t.settleAll(ctx)
+		Expect(t.pod(ctx).UID).NotTo(Equal(first.UID))
+		Expect(t.upload(ctx).Annotations).NotTo(HaveKey("node-agent.io/lost-attempts"))
+		t.provision(ctx)
+		t.runPod(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		t.abandon(ctx)
+	})
+
 	It("fails its DataUpload with the last attempt, and tells of all", func(ctx context.Context) {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)

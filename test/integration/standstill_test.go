@@ -28,10 +28,6 @@ var _ = Describe("agents of which none can work", Ordered, func() {
 	var config string
 
 	BeforeAll(func(ctx context.Context) {
-		var err error
-		binary, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(gexec.CleanupBuildArtifacts)
 		Expect(live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: standstillNamespace}})).To(Succeed())
 		config = asDaemonSet(ctx, standstillNamespace)
 	})

@@ -41,20 +41,16 @@ const sweepNamespace = "sweeps"
 const slow = time.Minute
 
 var _ = Describe("node-agent sweep", Ordered, func() {
-	var program, config string
+	var config string
 
 	BeforeAll(func(ctx context.Context) {
-		var err error
-		program, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(gexec.CleanupBuildArtifacts)
 		Expect(live.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: sweepNamespace}})).To(Succeed())
 		config = asDaemonSet(ctx, sweepNamespace)
 	})
 
 	sweep := func(args ...string) *gexec.Session {
 		GinkgoHelper()
-		command := exec.Command(program, append([]string{"sweep", "--kubeconfig", config, "-n", sweepNamespace}, args...)...)
+		command := exec.Command(program(), append([]string{"sweep", "--kubeconfig", config, "-n", sweepNamespace}, args...)...)
 		session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func() { session.Kill().Wait() })
