@@ -91,6 +91,7 @@ var runs int
 func play(ctx context.Context, sc scenario, c conditions) *verdict {
 	GinkgoHelper()
 	started := time.Now()
+	store.use(ctx)
 	r := newRun(sc, c)
 	defer r.clear(ctx)
 	r.set(ctx)

@@ -20,34 +20,59 @@ import (
 // password is that of the repository.
 const password = "static-passw0rd"
 
-// objectStore is the repository that all runs upload to, and the volumes that they upload.
+// maxSnapshots is how many runs share a repository: opening it takes the longer the more there is in it.
+const maxSnapshots = 40
+
+// objectStore is the repository that runs upload to, and the volumes that they upload.
 type objectStore struct {
-	dir string
+	dir   string
+	place *velerov1.BackupStorageLocation
 	// opened is open for reading what movers have written.
 	opened *repository.Repository
+	used   int
 }
 
 // newObjectStore makes a repository in a directory, and the BackupStorageLocation and Secret that lead to it.
 func newObjectStore(ctx context.Context, dir string) *objectStore {
-	bucket := filepath.Join(dir, "bucket")
-	Expect(os.Mkdir(bucket, 0o700)).To(Succeed())
 	place := &velerov1.BackupStorageLocation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: cluster.Location},
-		Spec:       velerov1.BackupStorageLocationSpec{Provider: "velero.io/fs", Config: map[string]string{"fspath": bucket}},
+		Spec: velerov1.BackupStorageLocationSpec{
+			Provider: "velero.io/fs", Config: map[string]string{"fspath": filepath.Join(dir, "bucket")},
+		},
 	}
 	Expect(live.Create(ctx, place)).To(Succeed())
 	Expect(live.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: velerov1.RepositoryPasswordSecret},
 		StringData: map[string]string{velerov1.RepositoryPasswordKey: password},
 	})).To(Succeed())
-	access := repository.Access{
-		Location: place, VolumeNamespace: cluster.Shop, Password: password, StateDir: filepath.Join(dir, "state"),
-	}
-	Expect(repository.Initialize(ctx, access)).To(Succeed())
-	opened, err := repository.Open(ctx, access)
-	Expect(err).NotTo(HaveOccurred())
-	return &objectStore{dir: dir, opened: opened}
+	s := &objectStore{dir: dir, place: place}
+	s.renew(ctx)
+	return s
 }
+
+// use makes room for the snapshot of a run that begins.
+func (s *objectStore) use(ctx context.Context) {
+	if s.used++; s.used > maxSnapshots {
+		s.close(ctx)
+		s.renew(ctx)
+	}
+}
+
+// renew makes an empty repository.
+func (s *objectStore) renew(ctx context.Context) {
+	bucket, state := filepath.Join(s.dir, "bucket"), filepath.Join(s.dir, "state")
+	Expect(os.RemoveAll(bucket)).To(Succeed())
+	Expect(os.RemoveAll(state)).To(Succeed())
+	Expect(os.Mkdir(bucket, 0o700)).To(Succeed())
+	access := repository.Access{Location: s.place, VolumeNamespace: cluster.Shop, Password: password, StateDir: state}
+	Expect(repository.Initialize(ctx, access)).To(Succeed())
+	var err error
+	s.opened, err = repository.Open(ctx, access)
+	Expect(err).NotTo(HaveOccurred())
+	s.used = 0
+}
+
+func (s *objectStore) close(ctx context.Context) { Expect(s.opened.Close(ctx)).To(Succeed()) }
 
 // fill makes a volume with data that no other has.
 func (s *objectStore) fill(name string) string {

@@ -54,7 +54,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(os.RemoveAll(dir)).To(Succeed()) })
 	store = newObjectStore(ctx, dir)
-	DeferCleanup(func(ctx context.Context) { Expect(store.opened.Close(ctx)).To(Succeed()) })
+	DeferCleanup(func(ctx context.Context) { store.close(ctx) })
 })
 
 // memory is a directory in memory if there is enough, else empty: a restore flushes its file system, which on a busy disk
