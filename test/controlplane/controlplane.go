@@ -23,7 +23,7 @@ import (
 
 const (
 	// startTimeout is generous: a busy machine with two cores needs about ten seconds.
-	startTimeout = 2 * time.Minute
+	startTimeout = 5 * time.Minute
 	stopTimeout  = 30 * time.Second
 
 	thisModule     = "github.com/node-agent/node-agent"
