@@ -43,6 +43,7 @@ var _ = Describe("The stock agent is replaced by ours", Label("takeover"), func(
 		useOurAgent(ctx)
 		Eventually(phases).WithContext(ctx).WithArguments(namespace).WithTimeout(aBackup).Should(
 			And(HaveLen(3), HaveEach(v2alpha1.DataUploadPhaseCompleted)))
+		configure(ctx, "{}") // A restore need not be slow.
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
 })

@@ -46,6 +46,7 @@ func deleteBackup(ctx context.Context, name string) {
 	if _, err := phaseOf(ctx, "Backup", name)(); apierrors.IsNotFound(err) {
 		return
 	}
+	waitForEnd(ctx, "Backup", name) // Velero refuses to delete one that runs.
 	run(ctx, "velero", "backup", "delete", name, "--confirm")
 	Eventually(func() error {
 		_, err := phaseOf(ctx, "Backup", name)()
@@ -67,11 +68,16 @@ func phaseOf(ctx context.Context, kind, name string) func() (string, error) {
 	}
 }
 
+// waitForEnd waits until one of Velero's objects is in a phase that is not left.
+func waitForEnd(ctx context.Context, kind, name string) {
+	GinkgoHelper()
+	Eventually(phaseOf(ctx, kind, name), aBackup).Should(BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
+}
+
 // expectBackup waits until a backup has ended and says how.
 func expectBackup(ctx context.Context, name, phase string) {
 	GinkgoHelper()
-	Eventually(phaseOf(ctx, "Backup", name), aBackup).Should(
-		BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
+	waitForEnd(ctx, "Backup", name)
 	Expect(phaseOf(ctx, "Backup", name)()).To(Equal(phase))
 }
 
@@ -79,8 +85,7 @@ func expectBackup(ctx context.Context, name, phase string) {
 func restore(ctx context.Context, backup string) {
 	GinkgoHelper()
 	run(ctx, "velero", "restore", "create", backup, "--from-backup", backup)
-	Eventually(phaseOf(ctx, "Restore", backup), aBackup).Should(
-		BeElementOf("Completed", "PartiallyFailed", "Failed", "FailedValidation"))
+	waitForEnd(ctx, "Restore", backup)
 	Expect(phaseOf(ctx, "Restore", backup)()).To(Equal("Completed"))
 }
 

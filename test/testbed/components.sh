@@ -3,7 +3,7 @@
 #
 # Each folder is ${XDG_CACHE_HOME:-$HOME/.cache}/node-agent/testbed/<component>-<version>-<os>-<arch>. One that exists is taken as
 # it is, so a program that was built elsewhere can be put there. What is missing is built from its Go module, one component
-# after the other: about 20 minutes on 2 cores after hack/controlplane.sh, once.
+# after the other: 30 minutes of CPU time after hack/controlplane.sh, once.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
