@@ -78,7 +78,7 @@ test-race: ## The same under the race detector; needs a C compiler.
 .PHONY: faults
 faults: ## Inject every fault into every API call, one at a time, and lose events; `make test` takes a sample.
 	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; \
-	FAULTS=all FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" GOGC=400 \
+	FAULTS="$${FAULTS:-all}" FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" GOGC=400 \
 		go tool ginkgo run -p --tags testing --timeout 4h --no-color --silence-skips $(TESTFLAGS) ./test/faults
 
 .PHONY: soak

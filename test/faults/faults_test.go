@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	. "github.com/onsi/ginkgo/v2"
 )
@@ -11,9 +12,17 @@ import (
 // everything is set for the complete suite; else a sample is taken.
 var everything = os.Getenv("FAULTS") == "all"
 
-// stride is how far apart in the list of all faults at all calls those of the sample are. It shares no factor with the
-// number of faults, so that the sample has them all.
-const stride = 97
+// stride is how far apart in the list of all faults at all calls those of the sample are, by default. It shares no factor
+// with the number of faults, so that the sample has them all.
+var stride = numberOr("FAULTS", 97)
+
+func numberOr(variable string, otherwise int) int {
+	number, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil || number < 1 {
+		return otherwise
+	}
+	return number
+}
 
 // mishap is one fault at one call.
 type mishap struct {
@@ -31,9 +40,21 @@ func (m mishap) conditions() conditions {
 	return conditions{controller: m.call, fault: m.fault}
 }
 
-// mishaps are all that can happen to the calls of a run, or a sample of it. Samples that begin at different places
+// portions are the faults that one spec injects each. A complete run has a spec for each of them, for processes to share.
+func portions() [][]fault {
+	if !everything {
+		return [][]fault{faults}
+	}
+	var single [][]fault
+	for _, f := range faults {
+		single = append(single, []fault{f})
+	}
+	return single
+}
+
+// mishaps are all faults that can happen to the calls of a run, or a sample of that. Samples that begin at different places
 // complement each other.
-func mishaps(v *verdict, begin int) []mishap {
+func mishaps(v *verdict, faults []fault, begin int) []mishap {
 	var all []mishap
 	for _, process := range []struct {
 		name  string
@@ -57,15 +78,17 @@ func mishaps(v *verdict, begin int) []mishap {
 
 var _ = Describe("a fault of a single API call", Label("faults"), func() {
 	for i, sc := range scenarios() {
-		It("changes nothing about "+sc.name, func(ctx context.Context) {
-			row := &row{Group: "one API call fails", Scenario: sc.name}
-			good := play(ctx, sc, conditions{})
-			row.add(good, "no fault at all")
-			for _, m := range mishaps(good, 23*i) {
-				By(m.String())
-				row.add(play(ctx, sc, m.conditions()), m.String())
-			}
-			row.check()
-		})
+		for _, portion := range portions() {
+			It("changes nothing about "+sc.name, func(ctx context.Context) {
+				row := newRow("one API call fails", sc.name)
+				good := play(ctx, sc, conditions{})
+				row.add(good, "no fault at all")
+				for _, m := range mishaps(good, portion, 23*i) {
+					By(m.String())
+					row.add(play(ctx, sc, m.conditions()), m.String())
+				}
+				row.check()
+			})
+		}
 	}
 })

@@ -18,7 +18,7 @@ func seeds() uint64 {
 var _ = Describe("a run without watch events", Label("faults"), func() {
 	for _, sc := range scenarios() {
 		It("ends right all the same: "+sc.name, func(ctx context.Context) {
-			row := &row{Group: "no watch event at all", Scenario: sc.name}
+			row := newRow("no watch event at all", sc.name)
 			row.add(play(ctx, sc, conditions{alone: true}), "no watch event")
 			row.check()
 		})
@@ -28,7 +28,7 @@ var _ = Describe("a run without watch events", Label("faults"), func() {
 var _ = Describe("a cache that lags", Label("faults"), func() {
 	for i, sc := range scenarios() {
 		It("changes nothing about "+sc.name, func(ctx context.Context) {
-			row := &row{Group: "the cache lags", Scenario: sc.name}
+			row := newRow("the cache lags", sc.name)
 			for n := range seeds() {
 				seed := uint64(GinkgoRandomSeed()) + n*1000 + uint64(i)
 				By(fmt.Sprintf("seed %d", seed))

@@ -177,7 +177,7 @@ var _ = Describe("watches that lose, delay and mix up events", Label("faults"), 
 			count = 20
 		}
 		seed := uint64(GinkgoRandomSeed())
-		row := &row{Group: "bad watches, real manager", Scenario: fmt.Sprintf("%d DataUploads at once, seed %d", count, seed)}
+		row := newRow("bad watches, real manager", fmt.Sprintf("%d DataUploads at once, seed %d", count, seed))
 		watches := &badWatches{random: rand.New(rand.NewPCG(seed, 0))}
 		var all []*run
 		for range count {

@@ -19,7 +19,7 @@ import (
 var _ = Describe("an object that is gone, which the cache still shows", Label("faults"), func() {
 	It("is looked at again, and that is no error", func(ctx context.Context) {
 		sc := scenario{name: "success", want: completed}
-		row := &row{Group: "the object is gone", Scenario: sc.name}
+		row := newRow("the object is gone", sc.name)
 		good := play(ctx, sc, conditions{})
 		row.add(good, "on a good day")
 		for i, c := range good.controller {

@@ -33,6 +33,13 @@ type row struct {
 	Different []string
 }
 
+// newRow begins a row of the table. It is reported as it is when its spec ends, however that does.
+func newRow(group, scenario string) *row {
+	r := &row{Group: group, Scenario: scenario}
+	AddReportEntry(rowEntry, r, ReportEntryVisibilityNever)
+	return r
+}
+
 // add takes a verdict in. conditions is what to say about it if it is not clean.
 func (r *row) add(v *verdict, conditions string) {
 	r.Runs++
@@ -51,14 +58,13 @@ func (r *row) add(v *verdict, conditions string) {
 	}
 }
 
-// check puts the row into the table, and fails the spec if any run of it was not clean.
+// check fails the spec if any run of the row was not clean.
 func (r *row) check() {
 	GinkgoHelper()
-	AddReportEntry(rowEntry, *r, ReportEntryVisibilityNever)
 	Expect(strings.Join(r.Different, "\n")).To(BeEmpty())
 }
 
-// rowsOf finds the rows of all processes.
+// rowsOf finds the rows of all processes, and makes one of those of the same scenario.
 func rowsOf(report Report) []row {
 	var rows []row
 	for _, spec := range report.SpecReports {
@@ -73,10 +79,19 @@ func rowsOf(report Report) []row {
 			rows = append(rows, r)
 		}
 	}
-	slices.SortFunc(rows, func(a, b row) int {
+	order := func(a, b row) int {
 		return cmp.Or(strings.Compare(a.Group, b.Group), strings.Compare(a.Scenario, b.Scenario))
-	})
-	return rows
+	}
+	slices.SortStableFunc(rows, order)
+	var merged []row
+	for _, r := range rows {
+		if last := len(merged) - 1; last >= 0 && order(merged[last], r) == 0 {
+			merged[last].sum(r)
+		} else {
+			merged = append(merged, r)
+		}
+	}
+	return merged
 }
 
 func printTable(rows []row) string {
