@@ -24,7 +24,7 @@ if [[ -z "${KUBECONFIG:-}" || "$KUBECONFIG" == "$state/kubeconfig" ]]; then
 	"$state/bin/testbed" load bin/node-agent-image.tar
 	components="$(test/testbed/components.sh)"
 	export KUBECONFIG="$state/kubeconfig" PATH="$state/bin:$components:$PATH" E2E_STORAGE="$state/csi" E2E_OBJECTS="$state/s3"
-	export E2E_WORKLOAD_IMAGE=testbed.local/workload:1
+	export E2E_WORKLOAD_IMAGE=testbed.local/workload:1 AWS_SHARED_CREDENTIALS_FILE="$state/credentials"
 fi
 export E2E_IMAGE="$IMAGE"
 go test ./test/e2e -count=1 -timeout 75m -v -ginkgo.v -ginkgo.label-filter="${LABELS:-}" "$@"
