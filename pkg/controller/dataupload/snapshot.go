@@ -37,6 +37,11 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
+	if s.aliasContent == nil && source == nil {
+		if err := r.adoptAliasContent(ctx, s); err != nil {
+			return err
+		}
+	}
 	if s.aliasContent == nil {
 		if source == nil {
 			return waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
@@ -54,6 +59,17 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 		s.alias, err = ensure(ctx, r, s, "volumesnapshot", expose.AliasSnapshot(s.du, s.aliasContent, annotations))
 	}
 	return err
+}
+
+// adoptAliasContent finds a content that stock Velero has made before it was replaced. The cache holds marked ones only, so it is
+// marked.
+func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
+	content, err := owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	if err != nil || content == nil {
+		return err
+	}
+	s.aliasContent = content
+	return r.setPolicy(ctx, s, content, content.Spec.DeletionPolicy)
 }
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
