@@ -134,6 +134,29 @@ var _ = Describe("a good run", func() {
 		Expect(world.Deleted()).NotTo(HaveKey(t.inCluster().Handle()))
 	})
 
+	It("goes on with the snapshot content of a stock agent that it has replaced", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		DeferCleanup(t.abandon)
+		t.settleAll(ctx)
+		By("making the content what stock Velero makes, which the cache of an agent does not hold")
+		content := &snapshotv1.VolumeSnapshotContent{}
+		Expect(live.Get(ctx, client.ObjectKey{Name: t.name}, content)).To(Succeed())
+		content.Labels, content.Annotations, content.OwnerReferences = nil, nil, nil
+		Expect(live.Update(ctx, content)).To(Succeed())
+		inCache := func() error { return cached.Get(ctx, client.ObjectKeyFromObject(content), content) }
+		Eventually(inCache).ShouldNot(Succeed())
+		Expect(live.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "velero-" + t.name}, &snapshotv1.VolumeSnapshot{})).NotTo(Succeed())
+
+		_, err := t.r.Reconcile(ctx, t.request())
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(inCache).Should(Succeed(), "it is marked")
+		t.provision(ctx)
+		t.runPod(ctx)
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+	})
+
 	It("puts the backup pod where the source volume is, for a class that binds with the first consumer", func(ctx context.Context) {
 		t := newTrial(lateBinding)
 		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
