@@ -16,6 +16,8 @@ var _ = Describe("The stock agent is replaced by ours", Label("takeover"), func(
 	const oneAtATime = `{"loadConcurrency": {"globalConfig": 1}, ` +
 		`"podResources": {"cpuRequest": "10m", "cpuLimit": "150m", "memoryRequest": "0", "memoryLimit": "0"}}`
 
+	BeforeEach(useStockAgent)
+
 	It("while a DataUpload is Accepted, and it is not lost", func(ctx context.Context) {
 		if objects == "" {
 			Skip("it is not the testbed's cluster")
