@@ -25,41 +25,20 @@ type SnapshotType string
 // SnapshotTypeCSI is a CSI VolumeSnapshot. It is the only type there is.
 const SnapshotTypeCSI SnapshotType = "CSI"
 
-// NodeOS is the operating system of a node.
-type NodeOS string
-
-// Operating systems as Velero names them.
+// Phases of a DataUpload.
 const (
-	NodeOSAuto    NodeOS = "auto"
-	NodeOSLinux   NodeOS = "linux"
-	NodeOSWindows NodeOS = "windows"
+	DataUploadPhaseNew        = PhaseNew
+	DataUploadPhaseAccepted   = PhaseAccepted
+	DataUploadPhasePrepared   = PhasePrepared
+	DataUploadPhaseInProgress = PhaseInProgress
+	DataUploadPhaseCanceling  = PhaseCanceling
+	DataUploadPhaseCanceled   = PhaseCanceled
+	DataUploadPhaseCompleted  = PhaseCompleted
+	DataUploadPhaseFailed     = PhaseFailed
 )
 
-// DataUploadPhase is one word for how far a DataUpload has come.
-// +kubebuilder:validation:Enum=New;Accepted;Prepared;InProgress;Canceling;Canceled;Completed;Failed
-type DataUploadPhase string
-
-// Phases of a DataUpload. An empty phase means New.
-const (
-	DataUploadPhaseNew        DataUploadPhase = "New"
-	DataUploadPhaseAccepted   DataUploadPhase = "Accepted"
-	DataUploadPhasePrepared   DataUploadPhase = "Prepared"
-	DataUploadPhaseInProgress DataUploadPhase = "InProgress"
-	DataUploadPhaseCanceling  DataUploadPhase = "Canceling"
-	DataUploadPhaseCanceled   DataUploadPhase = "Canceled"
-	DataUploadPhaseCompleted  DataUploadPhase = "Completed"
-	DataUploadPhaseFailed     DataUploadPhase = "Failed"
-)
-
-// IsTerminal tells whether nothing comes after this phase.
-func (p DataUploadPhase) IsTerminal() bool {
-	switch p {
-	case DataUploadPhaseCanceled, DataUploadPhaseCompleted, DataUploadPhaseFailed:
-		return true
-	default:
-		return false
-	}
-}
+// DataUploadPhase is the phase of a DataUpload.
+type DataUploadPhase = Phase
 
 // DataUploadSpec says which snapshot goes where.
 type DataUploadSpec struct {
@@ -129,22 +108,11 @@ type CSISnapshotSpec struct {
 	Driver string `json:"driver,omitempty"`
 }
 
-// DataMoveOperationProgress counts the bytes of a running move.
-type DataMoveOperationProgress struct {
-	// TotalBytes is how many bytes the volume holds, as far as known.
-	// +optional
-	TotalBytes int64 `json:"totalBytes,omitempty"`
-
-	// BytesDone is how many of them are done, uploaded or found unchanged.
-	// +optional
-	BytesDone int64 `json:"bytesDone,omitempty"`
-}
-
 // DataUploadStatus is what is known about a DataUpload.
 type DataUploadStatus struct {
 	// Phase is how far the DataUpload has come.
 	// +optional
-	Phase DataUploadPhase `json:"phase,omitempty"`
+	Phase Phase `json:"phase,omitempty"`
 
 	// Path is where the backup pod saw the volume.
 	// +optional

@@ -24,7 +24,7 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &DataUpload{}, &DataUploadList{})
+	scheme.AddKnownTypes(GroupVersion, &DataUpload{}, &DataUploadList{}, &DataDownload{}, &DataDownloadList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

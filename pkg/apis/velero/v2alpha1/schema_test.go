@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -17,7 +18,7 @@ func TestSchema(t *testing.T) {
 	RunSpecs(t, "Schema")
 }
 
-// field is how Velero's CRD describes one field of a DataUpload.
+// field is how Velero's CRD describes one field.
 type field struct {
 	kind, format string
 	required     bool
@@ -25,8 +26,12 @@ type field struct {
 	enum         []string
 }
 
-// veleroFields are the fields of Velero's DataUpload CRD, by their path.
-var veleroFields = map[string]field{
+var phases = []string{
+	`"New"`, `"Accepted"`, `"Prepared"`, `"InProgress"`, `"Canceling"`, `"Canceled"`, `"Completed"`, `"Failed"`,
+}
+
+// dataUploadFields are the fields of Velero's DataUpload CRD, by their path.
+var dataUploadFields = map[string]field{
 	"spec":                            {kind: "object"},
 	"spec.snapshotType":               {kind: "string", required: true},
 	"spec.csiSnapshot":                {kind: "object", nullable: true},
@@ -44,50 +49,70 @@ var veleroFields = map[string]field{
 	"spec.sourceFSType":               {kind: "string"}, // newer than Velero 1.18
 	"spec.parentSnapshot":             {kind: "string"}, // newer than Velero 1.18
 	"status":                          {kind: "object"},
-	"status.phase": {kind: "string", enum: []string{
-		`"New"`, `"Accepted"`, `"Prepared"`, `"InProgress"`, `"Canceling"`, `"Canceled"`, `"Completed"`, `"Failed"`,
-	}},
-	"status.path":                {kind: "string"},
-	"status.snapshotID":          {kind: "string"},
-	"status.dataMoverResult":     {kind: "object", nullable: true},
-	"status.message":             {kind: "string"},
-	"status.startTimestamp":      {kind: "string", format: "date-time", nullable: true},
-	"status.completionTimestamp": {kind: "string", format: "date-time", nullable: true},
-	"status.acceptedTimestamp":   {kind: "string", format: "date-time", nullable: true},
-	"status.progress":            {kind: "object"},
-	"status.progress.totalBytes": {kind: "integer", format: "int64"},
-	"status.progress.bytesDone":  {kind: "integer", format: "int64"},
-	"status.incrementalBytes":    {kind: "integer", format: "int64"},
-	"status.node":                {kind: "string"},
-	"status.nodeOS":              {kind: "string", enum: []string{`"auto"`, `"linux"`, `"windows"`}},
-	"status.acceptedByNode":      {kind: "string"},
+	"status.phase":                    {kind: "string", enum: phases},
+	"status.path":                     {kind: "string"},
+	"status.snapshotID":               {kind: "string"},
+	"status.dataMoverResult":          {kind: "object", nullable: true},
+	"status.message":                  {kind: "string"},
+	"status.startTimestamp":           {kind: "string", format: "date-time", nullable: true},
+	"status.completionTimestamp":      {kind: "string", format: "date-time", nullable: true},
+	"status.acceptedTimestamp":        {kind: "string", format: "date-time", nullable: true},
+	"status.progress":                 {kind: "object"},
+	"status.progress.totalBytes":      {kind: "integer", format: "int64"},
+	"status.progress.bytesDone":       {kind: "integer", format: "int64"},
+	"status.incrementalBytes":         {kind: "integer", format: "int64"},
+	"status.node":                     {kind: "string"},
+	"status.nodeOS":                   {kind: "string", enum: []string{`"auto"`, `"linux"`, `"windows"`}},
+	"status.acceptedByNode":           {kind: "string"},
 }
 
-var _ = Describe("the generated DataUpload CRD", func() {
-	crd := &apiextensionsv1.CustomResourceDefinition{}
-	BeforeEach(func() {
-		text, err := os.ReadFile("../../../../config/crd/velero.io_datauploads.yaml")
-		Expect(err).NotTo(HaveOccurred())
-		Expect(yaml.UnmarshalStrict(text, crd)).To(Succeed())
-	})
+// dataDownloadFields are the fields of Velero's DataDownload CRD, by their path.
+var dataDownloadFields = map[string]field{
+	"spec":                        {kind: "object"},
+	"spec.targetVolume":           {kind: "object", required: true},
+	"spec.targetVolume.pvc":       {kind: "string", required: true},
+	"spec.targetVolume.pv":        {kind: "string", required: true},
+	"spec.targetVolume.namespace": {kind: "string", required: true},
+	"spec.backupStorageLocation":  {kind: "string", required: true},
+	"spec.datamover":              {kind: "string"},
+	"spec.snapshotID":             {kind: "string", required: true},
+	"spec.sourceNamespace":        {kind: "string", required: true},
+	"spec.dataMoverConfig":        {kind: "object"},
+	"spec.cancel":                 {kind: "boolean"},
+	"spec.operationTimeout":       {kind: "string", required: true},
+	"spec.nodeOS":                 {kind: "string", enum: []string{`"auto"`, `"linux"`, `"windows"`}},
+	"spec.snapshotSize":           {kind: "integer", format: "int64"},
+	"status":                      {kind: "object"},
+	"status.phase":                {kind: "string", enum: phases},
+	"status.message":              {kind: "string"},
+	"status.startTimestamp":       {kind: "string", format: "date-time", nullable: true},
+	"status.completionTimestamp":  {kind: "string", format: "date-time", nullable: true},
+	"status.acceptedTimestamp":    {kind: "string", format: "date-time", nullable: true},
+	"status.progress":             {kind: "object"},
+	"status.progress.totalBytes":  {kind: "integer", format: "int64"},
+	"status.progress.bytesDone":   {kind: "integer", format: "int64"},
+	"status.node":                 {kind: "string"},
+	"status.acceptedByNode":       {kind: "string"},
+}
 
-	It("has the fields of Velero's, and no others", func() {
-		found := map[string]field{}
-		schema := crd.Spec.Versions[0].Schema.OpenAPIV3Schema
-		for _, part := range []string{"spec", "status"} {
-			collect(found, part, schema.Properties[part], false)
-		}
-		Expect(slices.Sorted(maps.Keys(found))).To(Equal(slices.Sorted(maps.Keys(veleroFields))))
-		for path, want := range veleroFields {
-			Expect(found[path]).To(Equal(want), path)
-		}
-	})
+// columns of Velero's CRDs; a DataUpload has one more in their midst.
+var (
+	firstColumns = []string{
+		"Status .status.phase", "Started .status.startTimestamp", "Bytes Done .status.progress.bytesDone",
+		"Total Bytes .status.progress.totalBytes",
+	}
+	lastColumns = []string{
+		"Storage Location .spec.backupStorageLocation", "Age .metadata.creationTimestamp", "Node .status.node",
+	}
+)
 
-	It("has Velero's name, scope and version, and no status subresource", func() {
-		Expect(crd.Name).To(Equal("datauploads.velero.io"))
+var _ = Describe("a generated CRD", func() {
+	DescribeTable("has Velero's name, scope and version, and no status subresource", func(kind string) {
+		crd := read(kind)
+		Expect(crd.Name).To(Equal(strings.ToLower(kind) + "s.velero.io"))
 		Expect(crd.Spec.Scope).To(Equal(apiextensionsv1.NamespaceScoped))
-		Expect(crd.Spec.Names.Kind).To(Equal("DataUpload"))
-		Expect(crd.Spec.Names.ListKind).To(Equal("DataUploadList"))
+		Expect(crd.Spec.Names.Kind).To(Equal(kind))
+		Expect(crd.Spec.Names.ListKind).To(Equal(kind + "List"))
 		Expect(crd.Spec.Names.ShortNames).To(BeEmpty())
 		Expect(crd.Spec.Versions).To(HaveLen(1))
 		version := crd.Spec.Versions[0]
@@ -96,20 +121,46 @@ var _ = Describe("the generated DataUpload CRD", func() {
 		if version.Subresources != nil {
 			Expect(version.Subresources.Status).To(BeNil())
 		}
-	})
+	},
+		Entry("DataUpload", "DataUpload"),
+		Entry("DataDownload", "DataDownload"),
+	)
 
-	It("prints Velero's columns", func() {
+	DescribeTable("has the fields of Velero's, and no others", func(kind string, fields map[string]field) {
+		found := map[string]field{}
+		schema := read(kind).Spec.Versions[0].Schema.OpenAPIV3Schema
+		for _, part := range []string{"spec", "status"} {
+			collect(found, part, schema.Properties[part], false)
+		}
+		Expect(slices.Sorted(maps.Keys(found))).To(Equal(slices.Sorted(maps.Keys(fields))))
+		for path, want := range fields {
+			Expect(found[path]).To(Equal(want), path)
+		}
+	},
+		Entry("DataUpload", "DataUpload", dataUploadFields),
+		Entry("DataDownload", "DataDownload", dataDownloadFields),
+	)
+
+	DescribeTable("prints Velero's columns", func(kind string, own ...string) {
 		var columns []string
-		for _, column := range crd.Spec.Versions[0].AdditionalPrinterColumns {
+		for _, column := range read(kind).Spec.Versions[0].AdditionalPrinterColumns {
 			columns = append(columns, column.Name+" "+column.JSONPath)
 		}
-		Expect(columns).To(Equal([]string{
-			"Status .status.phase", "Started .status.startTimestamp", "Bytes Done .status.progress.bytesDone",
-			"Total Bytes .status.progress.totalBytes", "Incremental Bytes .status.incrementalBytes",
-			"Storage Location .spec.backupStorageLocation", "Age .metadata.creationTimestamp", "Node .status.node",
-		}))
-	})
+		Expect(columns).To(Equal(slices.Concat(firstColumns, own, lastColumns)))
+	},
+		Entry("DataUpload", "DataUpload", "Incremental Bytes .status.incrementalBytes"),
+		Entry("DataDownload", "DataDownload"),
+	)
 })
+
+func read(kind string) *apiextensionsv1.CustomResourceDefinition {
+	GinkgoHelper()
+	text, err := os.ReadFile("../../../../config/crd/velero.io_" + strings.ToLower(kind) + "s.yaml")
+	Expect(err).NotTo(HaveOccurred())
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	Expect(yaml.UnmarshalStrict(text, crd)).To(Succeed())
+	return crd
+}
 
 // collect flattens a schema.
 func collect(into map[string]field, path string, schema apiextensionsv1.JSONSchemaProps, required bool) {
