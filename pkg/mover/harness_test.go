@@ -121,7 +121,7 @@ func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.DataUploadP
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:  b.namespace,
 			Name:       duName,
-			Finalizers: []string{v2alpha1.DataUploadFinalizer},
+			Finalizers: []string{v2alpha1.Finalizer},
 			Labels:     map[string]string{v2alpha1.AsyncOperationIDLabel: "du-1.2"},
 		},
 		Spec: v2alpha1.DataUploadSpec{
@@ -131,7 +131,7 @@ func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.DataUploadP
 			BackupStorageLocation: locationName,
 			OperationTimeout:      metav1.Duration{Duration: time.Minute},
 		},
-		Status: v2alpha1.DataUploadStatus{Phase: phase},
+		Status: v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: phase}},
 	}
 	Expect(k8s.Create(ctx, du)).To(Succeed())
 	return du

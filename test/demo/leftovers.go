@@ -24,7 +24,7 @@ func (d *demo) checkCleanedUp(ctx context.Context, du *v2alpha1.DataUpload, sour
 		}
 		found, err := installation.Leftovers(ctx, d.client, d.node.Storage, source.claim)
 		left = found
-		held := controllerutil.ContainsFinalizer(du, v2alpha1.DataUploadFinalizer)
+		held := controllerutil.ContainsFinalizer(du, v2alpha1.Finalizer)
 		return len(left) == 0 && !held, err
 	})
 	if err != nil {

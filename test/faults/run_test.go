@@ -323,7 +323,7 @@ func occupySlot(ctx context.Context) func(context.Context) {
 	other := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: "other-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: cluster.Location},
-		Status:     v2alpha1.DataUploadStatus{Phase: inProgress, Node: cluster.Node},
+		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: inProgress, Node: cluster.Node}},
 	}
 	Expect(live.Create(ctx, other)).To(Succeed())
 	return func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, other))).To(Succeed()) }

@@ -212,7 +212,7 @@ func occupySlot(ctx context.Context) func() {
 	other := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "other-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-		Status:     v2alpha1.DataUploadStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName},
+		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName}},
 	}
 	return leaveLater(ctx, other)
 }

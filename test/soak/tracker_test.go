@@ -187,7 +187,7 @@ func (r record) phase() v2alpha1.DataUploadPhase {
 
 // settled tells whether nothing more is to come.
 func (r record) settled() bool {
-	return r.gone || r.phase().IsTerminal() && !controllerutil.ContainsFinalizer(r.du, v2alpha1.DataUploadFinalizer)
+	return r.gone || r.phase().IsTerminal() && !controllerutil.ContainsFinalizer(r.du, v2alpha1.Finalizer)
 }
 
 // pod is the pod that came last, or nil.

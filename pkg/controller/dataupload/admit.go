@@ -40,7 +40,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) (outcome, error) {
 // What is behind a snapshot of another type nobody here knows.
 func guard(s *scope) {
 	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !isDeleting(s.du) {
-		controllerutil.AddFinalizer(s.du, v2alpha1.DataUploadFinalizer)
+		controllerutil.AddFinalizer(s.du, v2alpha1.Finalizer)
 	}
 }
 

@@ -26,7 +26,7 @@ const patienceWithCleanUp = time.Minute
 // end the finalizer. The PV goes before the snapshot, because a clone whose snapshot is deleted first makes some storage
 // systems copy all of it.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (outcome, error) {
-	if !controllerutil.ContainsFinalizer(s.du, v2alpha1.DataUploadFinalizer) {
+	if !controllerutil.ContainsFinalizer(s.du, v2alpha1.Finalizer) {
 		return outcome{}, nil
 	}
 	remaining, err := removeInOrder(ctx, s,
@@ -37,7 +37,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (outcome, error) {
 	if remaining != "" {
 		return r.awaitGone(s, remaining)
 	}
-	controllerutil.RemoveFinalizer(s.du, v2alpha1.DataUploadFinalizer)
+	controllerutil.RemoveFinalizer(s.du, v2alpha1.Finalizer)
 	s.done = true
 	return outcome{}, nil
 }

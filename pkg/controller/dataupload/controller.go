@@ -121,7 +121,7 @@ func isOurs(du *v2alpha1.DataUpload) bool {
 
 // isSettled tells whether nothing is left to do for a DataUpload, ever.
 func isSettled(du *v2alpha1.DataUpload) bool {
-	return du.Status.Phase.IsTerminal() && !controllerutil.ContainsFinalizer(du, v2alpha1.DataUploadFinalizer)
+	return du.Status.Phase.IsTerminal() && !controllerutil.ContainsFinalizer(du, v2alpha1.Finalizer)
 }
 
 // runSteps runs the steps of the phase, and of the next phase when one is reached, each phase being written before

@@ -107,7 +107,7 @@ func isOutdated(err error) bool {
 // nextLook is when the DataUpload must be looked at again if nothing happens before. Zero means never.
 func (r *Reconciler) nextLook(s *scope, end outcome) time.Duration {
 	if s.phase().IsTerminal() && !end.waits {
-		if controllerutil.ContainsFinalizer(s.du, v2alpha1.DataUploadFinalizer) {
+		if controllerutil.ContainsFinalizer(s.du, v2alpha1.Finalizer) {
 			return time.Millisecond // it ended just now, and clean-up comes next
 		}
 		return 0

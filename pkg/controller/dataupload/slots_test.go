@@ -19,7 +19,7 @@ func queued(name string, age int, phase v2alpha1.DataUploadPhase) v2alpha1.DataU
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, UID: types.UID("uid-" + name), CreationTimestamp: metav1.Unix(int64(1_800_000_000-age), 0),
 		},
-		Status: v2alpha1.DataUploadStatus{Phase: phase, Node: "n"},
+		Status: v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: phase, Node: "n"}},
 	}
 }
 

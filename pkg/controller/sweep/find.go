@@ -92,7 +92,7 @@ func (s *Sweeper) judge(group *Orphans, du *v2alpha1.DataUpload) bool {
 		group.Why = "the DataUpload is gone"
 	case du.UID != group.UID:
 		group.Why = "the DataUpload is gone, and another one has its name"
-	case du.Status.Phase.IsTerminal() && !controllerutil.ContainsFinalizer(du, v2alpha1.DataUploadFinalizer):
+	case du.Status.Phase.IsTerminal() && !controllerutil.ContainsFinalizer(du, v2alpha1.Finalizer):
 		group.Why = fmt.Sprintf("the DataUpload is %s, but lost its finalizer before all was removed", du.Status.Phase)
 		group.leftovers.DataUpload = du
 		if ended := du.Status.CompletionTimestamp; ended != nil {

@@ -76,40 +76,7 @@ type TargetVolumeSpec struct {
 
 // DataDownloadStatus is what is known about a DataDownload.
 type DataDownloadStatus struct {
-	// Phase is how far the DataDownload has come.
-	// +optional
-	Phase Phase `json:"phase,omitempty"`
-
-	// Message says why the DataDownload is in its phase, or what it waits for.
-	// +optional
-	Message string `json:"message,omitempty"`
-
-	// StartTimestamp is when data began to move.
-	// +optional
-	// +nullable
-	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-
-	// CompletionTimestamp is when the DataDownload ended, well or not.
-	// +optional
-	// +nullable
-	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
-
-	// Progress counts the bytes.
-	// +optional
-	Progress DataMoveOperationProgress `json:"progress,omitempty"`
-
-	// Node is where the restore pod runs.
-	// +optional
-	Node string `json:"node,omitempty"`
-
-	// AcceptedByNode is the node of the agent that accepted the DataDownload.
-	// +optional
-	AcceptedByNode string `json:"acceptedByNode,omitempty"`
-
-	// AcceptedTimestamp is when it was accepted. The prepare timeout counts from here.
-	// +optional
-	// +nullable
-	AcceptedTimestamp *metav1.Time `json:"acceptedTimestamp,omitempty"`
+	DataMoveStatus `json:",inline"`
 }
 
 // DataDownload moves the data of one snapshot of a backup repository into a volume.

@@ -1,6 +1,23 @@
 package v2alpha1
 
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
 // This file holds what DataUploads and DataDownloads have in common.
+
+const (
+	// Finalizer keeps a DataUpload or DataDownload until everything made for it is gone. Velero uses one name for both, and
+	// `velero uninstall` knows it.
+	Finalizer = "velero.io/data-upload-download-finalizer"
+	// ExposeOnGoingLabel marks what is between Accepted and InProgress.
+	ExposeOnGoingLabel = "velero.io/expose-on-going"
+	// AsyncOperationIDLabel is set by Velero's backup or restore, which finds its DataUpload or DataDownload by it.
+	AsyncOperationIDLabel = "velero.io/async-operation-id"
+	// ExposerPodGroupLabel is carried by every pod that moves data.
+	ExposerPodGroupLabel = "velero.io/exposer-pod-group"
+)
 
 // Phase is one word for how far a DataUpload or a DataDownload has come.
 // +kubebuilder:validation:Enum=New;Accepted;Prepared;InProgress;Canceling;Canceled;Completed;Failed
@@ -48,3 +65,97 @@ type DataMoveOperationProgress struct {
 	// +optional
 	BytesDone int64 `json:"bytesDone,omitempty"`
 }
+
+// DataMoveStatus is what is known about a DataUpload or a DataDownload.
+type DataMoveStatus struct {
+	// Phase is how far it has come.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+
+	// Message says why it is in its phase, or what it waits for.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// StartTimestamp is when data began to move.
+	// +optional
+	// +nullable
+	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
+
+	// CompletionTimestamp is when it ended, well or not.
+	// +optional
+	// +nullable
+	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
+
+	// Progress counts the bytes.
+	// +optional
+	Progress DataMoveOperationProgress `json:"progress,omitempty"`
+
+	// Node is where the pod that moves the data runs.
+	// +optional
+	Node string `json:"node,omitempty"`
+
+	// AcceptedByNode is the node of the agent that accepted it.
+	// +optional
+	AcceptedByNode string `json:"acceptedByNode,omitempty"`
+
+	// AcceptedTimestamp is when it was accepted. The prepare timeout counts from here.
+	// +optional
+	// +nullable
+	AcceptedTimestamp *metav1.Time `json:"acceptedTimestamp,omitempty"`
+}
+
+// DataMoveSpec is what a DataUpload or a DataDownload asks for, as far as both do.
+// +kubebuilder:object:generate=false
+type DataMoveSpec struct {
+	DataMover             string
+	BackupStorageLocation string
+	SourceNamespace       string
+	Cancel                bool
+}
+
+// DataMove is a DataUpload or a DataDownload.
+// +kubebuilder:object:generate=false
+type DataMove interface {
+	metav1.Object
+	runtime.Object
+	// MoveKind is KindDataUpload or KindDataDownload.
+	MoveKind() string
+	// MoveSpec is a copy.
+	MoveSpec() DataMoveSpec
+	// MoveStatus is the status itself.
+	MoveStatus() *DataMoveStatus
+}
+
+// Kinds of DataMoves.
+const (
+	KindDataUpload   = "DataUpload"
+	KindDataDownload = "DataDownload"
+)
+
+// MoveKind is KindDataUpload.
+func (*DataUpload) MoveKind() string { return KindDataUpload }
+
+// MoveSpec is what this DataUpload asks for, as far as a DataDownload does too.
+func (du *DataUpload) MoveSpec() DataMoveSpec {
+	return DataMoveSpec{
+		DataMover: du.Spec.DataMover, BackupStorageLocation: du.Spec.BackupStorageLocation,
+		SourceNamespace: du.Spec.SourceNamespace, Cancel: du.Spec.Cancel,
+	}
+}
+
+// MoveStatus is what is known about this DataUpload, as far as about a DataDownload too.
+func (du *DataUpload) MoveStatus() *DataMoveStatus { return &du.Status.DataMoveStatus }
+
+// MoveKind is KindDataDownload.
+func (*DataDownload) MoveKind() string { return KindDataDownload }
+
+// MoveSpec is what this DataDownload asks for, as far as a DataUpload does too.
+func (dd *DataDownload) MoveSpec() DataMoveSpec {
+	return DataMoveSpec{
+		DataMover: dd.Spec.DataMover, BackupStorageLocation: dd.Spec.BackupStorageLocation,
+		SourceNamespace: dd.Spec.SourceNamespace, Cancel: dd.Spec.Cancel,
+	}
+}
+
+// MoveStatus is what is known about this DataDownload.
+func (dd *DataDownload) MoveStatus() *DataMoveStatus { return &dd.Status.DataMoveStatus }

@@ -6,15 +6,8 @@ import (
 
 // Names that Velero gives to what belongs to a DataUpload.
 const (
-	// DataUploadFinalizer keeps a DataUpload until everything made for it is gone. Velero uses the same name for
-	// DataDownloads, and `velero uninstall` knows it.
-	DataUploadFinalizer = "velero.io/data-upload-download-finalizer"
 	// DataUploadLabel is carried by every object made for a DataUpload; its value is the DataUpload's name.
 	DataUploadLabel = "velero.io/data-upload"
-	// ExposeOnGoingLabel marks a DataUpload between Accepted and InProgress.
-	ExposeOnGoingLabel = "velero.io/expose-on-going"
-	// AsyncOperationIDLabel is set by Velero's backup, which finds the DataUpload by it.
-	AsyncOperationIDLabel = "velero.io/async-operation-id"
 	// BackupNameLabel carries the name of the backup that the DataUpload belongs to.
 	BackupNameLabel = "velero.io/backup-name"
 )
@@ -110,9 +103,7 @@ type CSISnapshotSpec struct {
 
 // DataUploadStatus is what is known about a DataUpload.
 type DataUploadStatus struct {
-	// Phase is how far the DataUpload has come.
-	// +optional
-	Phase Phase `json:"phase,omitempty"`
+	DataMoveStatus `json:",inline"`
 
 	// Path is where the backup pod saw the volume.
 	// +optional
@@ -127,45 +118,14 @@ type DataUploadStatus struct {
 	// +nullable
 	DataMoverResult map[string]string `json:"dataMoverResult,omitempty"`
 
-	// Message says why the DataUpload is in its phase, or what it waits for.
-	// +optional
-	Message string `json:"message,omitempty"`
-
-	// StartTimestamp is when data began to move.
-	// +optional
-	// +nullable
-	StartTimestamp *metav1.Time `json:"startTimestamp,omitempty"`
-
-	// CompletionTimestamp is when the DataUpload ended, well or not.
-	// +optional
-	// +nullable
-	CompletionTimestamp *metav1.Time `json:"completionTimestamp,omitempty"`
-
-	// Progress counts the bytes.
-	// +optional
-	Progress DataMoveOperationProgress `json:"progress,omitempty"`
-
 	// IncrementalBytes is how many bytes were new or changed since the parent snapshot.
 	// +optional
 	IncrementalBytes int64 `json:"incrementalBytes,omitempty"`
 
-	// Node is where the backup pod runs.
-	// +optional
-	Node string `json:"node,omitempty"`
-
-	// NodeOS is the operating system of that node.
+	// NodeOS is the operating system of the node that the backup pod runs on.
 	// +optional
 	// +kubebuilder:validation:Enum=auto;linux;windows
 	NodeOS NodeOS `json:"nodeOS,omitempty"`
-
-	// AcceptedByNode is the node of the agent that accepted the DataUpload.
-	// +optional
-	AcceptedByNode string `json:"acceptedByNode,omitempty"`
-
-	// AcceptedTimestamp is when it was accepted. The prepare timeout counts from here.
-	// +optional
-	// +nullable
-	AcceptedTimestamp *metav1.Time `json:"acceptedTimestamp,omitempty"`
 }
 
 // DataUpload moves the data of one volume snapshot into a backup repository.
