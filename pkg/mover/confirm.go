@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
@@ -29,9 +28,9 @@ func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 	begin := m.Clock.Now()
 	delay := newWatchDelay()
 	for {
-		du, err := m.announce(ctx, snapshotID)
+		now, err := m.announce(ctx, snapshotID)
 		if err == nil {
-			if ending := m.claim.ending(du); ending != nil {
+			if ending := m.claim.ending(now); ending != nil {
 				m.end(ending)
 				return ending
 			}
@@ -53,11 +52,12 @@ func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 }
 
 // announce writes the ID of the snapshot that is about to be saved. It returns the DataUpload, nil if it is gone.
-func (m *movement) announce(ctx context.Context, snapshotID string) (*v2alpha1.DataUpload, error) {
+func (m *movement) announce(ctx context.Context, snapshotID string) (*subject, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	du := &v2alpha1.DataUpload{}
-	du.Namespace, du.Name = m.Namespace, m.DataUpload
+	target := m.claim.kind.newObject()
+	target.SetNamespace(m.Namespace)
+	target.SetName(m.Name)
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":         m.claim.uid,
 		"annotations": map[string]string{attempts.SnapshotAnnotation: snapshotID},
@@ -65,7 +65,7 @@ func (m *movement) announce(ctx context.Context, snapshotID string) (*v2alpha1.D
 	if err != nil {
 		return nil, fmt.Errorf("marshal snapshot ID: %w", err)
 	}
-	err = m.Client.Patch(ctx, du, client.RawPatch(types.MergePatchType, body))
+	err = m.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body))
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
@@ -76,21 +76,21 @@ func (m *movement) announce(ctx context.Context, snapshotID string) (*v2alpha1.D
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("patch DataUpload %s: %w", m.claim.name, err)
+		return nil, fmt.Errorf("patch %s: %w", m.claim, err)
 	}
-	return du, nil
+	return m.claim.kind.read(target), nil
 }
 
-// interrupt ends the move because of SIGTERM. The signal may be faster than the news that the DataUpload was canceled, and
+// interrupt ends the move because of SIGTERM. The signal may be faster than the news that the object was canceled, and
 // then nothing must be kept for a later attempt.
 func (m *movement) interrupt() {
 	ctx, cancel := context.WithTimeout(context.Background(), interruptCheckTimeout)
 	defer cancel()
-	if du, err := m.follower.get(ctx); err == nil {
-		if ending := m.claim.ending(du); ending != nil {
+	if now, err := m.follower.get(ctx); err == nil {
+		if ending := m.claim.ending(now); ending != nil {
 			m.end(ending)
 			return
 		}
 	}
-	m.end(interruption(m.claim.name))
+	m.end(m.claim.interruption())
 }

@@ -12,26 +12,22 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
-// endingError is why a move ended before its upload did. It is the cause of the end of a context.
+// endingError is why a move ended before its data was moved. It is the cause of the end of a context.
 type endingError struct {
 	error
 
 	// retryable says that another attempt may come further.
 	retryable bool
-	// discard says that nobody wants what was uploaded, and that no attempt but this one can have been successful.
+	// discard says that nobody wants what was moved, and that no attempt but this one can have been successful.
 	discard bool
 }
 
 // Unwrap returns what the error was made of.
 func (e *endingError) Unwrap() error { return e.error }
 
-// interruption is the ending of a move that the node stops, as for an eviction.
-func interruption(name string) *endingError {
-	return &endingError{error: fmt.Errorf("upload of DataUpload %s was %w by SIGTERM", name, repository.ErrInterrupted), retryable: true}
-}
-
-// claim is what a mover works on: one attempt at one DataUpload, which is the first one of that name that it sees.
+// claim is what a mover works on: one attempt at one object, which is the first one of that name that it sees.
 type claim struct {
+	kind    kind
 	name    string
 	attempt int
 
@@ -39,30 +35,37 @@ type claim struct {
 	uid   types.UID
 }
 
-// ending returns why the move must stop or not begin, and nil if it may go on. du is the DataUpload as it is now, nil if
+func (c *claim) String() string { return c.kind.name + " " + c.name }
+
+// interruption is the ending of a move that the node stops, as for an eviction.
+func (c *claim) interruption() *endingError {
+	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", c.kind.move, c, repository.ErrInterrupted), retryable: true}
+}
+
+// ending returns why the move must stop or not begin, and nil if it may go on. now is the object as it is now, nil if
 // there is none.
-func (c *claim) ending(du *v2alpha1.DataUpload) *endingError {
+func (c *claim) ending(now *subject) *endingError {
 	switch {
-	case !c.is(du):
+	case !c.is(now):
 		// Whatever was made of it is none of ours any more.
-		return canceled("DataUpload %s is gone", c.name)
-	case attempts.Number(du) > c.attempt:
-		// Another mover goes on with what this one has uploaded.
+		return canceled("%s is gone", c)
+	case attempts.Number(now) > c.attempt:
+		// Another mover goes on with what this one has moved.
 		return &endingError{
-			error:     fmt.Errorf("attempt %d at DataUpload %s was given up, it is at attempt %d", c.attempt, c.name, attempts.Number(du)),
+			error:     fmt.Errorf("attempt %d at %s was given up, it is at attempt %d", c.attempt, c, attempts.Number(now)),
 			retryable: true,
 		}
-	case du.Status.Phase == v2alpha1.DataUploadPhaseCompleted:
-		return canceled("DataUpload %s is %s already", c.name, du.Status.Phase)
+	case now.phase == v2alpha1.DataUploadPhaseCompleted:
+		return canceled("%s is %s already", c, now.phase)
 	}
 	var unwanted *endingError
 	switch {
-	case du.Status.Phase.IsTerminal():
-		unwanted = canceled("DataUpload %s is %s already", c.name, du.Status.Phase)
-	case du.DeletionTimestamp != nil:
-		unwanted = canceled("DataUpload %s is being deleted", c.name)
-	case du.Spec.Cancel, du.Status.Phase == v2alpha1.DataUploadPhaseCanceling:
-		unwanted = canceled("DataUpload %s was asked to cancel", c.name)
+	case now.phase.IsTerminal():
+		unwanted = canceled("%s is %s already", c, now.phase)
+	case now.GetDeletionTimestamp() != nil:
+		unwanted = canceled("%s is being deleted", c)
+	case now.cancel, now.phase == v2alpha1.DataUploadPhaseCanceling:
+		unwanted = canceled("%s was asked to cancel", c)
 	default:
 		return nil
 	}
@@ -70,25 +73,25 @@ func (c *claim) ending(du *v2alpha1.DataUpload) *endingError {
 	return unwanted
 }
 
-// is tells whether du is the DataUpload that is claimed.
-func (c *claim) is(du *v2alpha1.DataUpload) bool {
-	if du == nil {
+// is tells whether now is the object that is claimed.
+func (c *claim) is(now *subject) bool {
+	if now == nil {
 		return false
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if c.uid == "" {
-		c.uid = du.UID
+		c.uid = now.GetUID()
 	}
-	return c.uid == du.UID
+	return c.uid == now.GetUID()
 }
 
 // begins tells whether the turn of the attempt has come.
-func (c *claim) begins(du *v2alpha1.DataUpload) bool {
-	return du.Status.Phase == v2alpha1.DataUploadPhaseInProgress && attempts.Number(du) == c.attempt
+func (c *claim) begins(now *subject) bool {
+	return now.phase == v2alpha1.DataUploadPhaseInProgress && attempts.Number(now) == c.attempt
 }
 
-// canceled is the ending of a move that its DataUpload no longer wants.
+// canceled is the ending of a move that its object no longer wants.
 func canceled(format string, args ...any) *endingError {
 	return &endingError{error: fmt.Errorf(format+": "+result.CanceledSuffix, args...)}
 }

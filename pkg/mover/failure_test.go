@@ -91,7 +91,8 @@ var _ = Describe("A mover that fails", func() {
 		b.start()
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
-		Expect(message).To(Equal("backup storage location default is read-only"))
+		Expect(message).To(Equal("open the repository of namespace shop in backup storage location default: " +
+			"backup storage location is read-only"))
 		Expect(b.uploader.begun).NotTo(Receive())
 	})
 

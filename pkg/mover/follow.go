@@ -13,8 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 const (
@@ -29,18 +27,19 @@ const (
 // errWatchEnded says that the API server closed the watch, as it does every now and then.
 var errWatchEnded = errors.New("watch ended")
 
-// follower sees one DataUpload change: it reads it once and then watches it, without polling.
+// follower sees one object change: it reads it once and then watches it, without polling.
 type follower struct {
+	kind   kind
 	client client.WithWatch
 	key    client.ObjectKey
 	clock  clock.Clock
 	log    logrus.FieldLogger
 }
 
-// follow calls see with every version of the DataUpload that comes by, and with nil if there is none any more, until see
+// follow calls see with every version of the object that comes by, and with nil if there is none any more, until see
 // returns false or ctx ends; then it returns nil. It returns an error only if reading or watching is forbidden from the
 // start: everything else may heal.
-func (f *follower) follow(ctx context.Context, see func(*v2alpha1.DataUpload) bool) error {
+func (f *follower) follow(ctx context.Context, see func(*subject) bool) error {
 	delay := newWatchDelay()
 	for allowed := false; ; {
 		begin := f.clock.Now()
@@ -70,27 +69,27 @@ func (f *follower) follow(ctx context.Context, see func(*v2alpha1.DataUpload) bo
 func (f *follower) logPause(err error, pause time.Duration) {
 	log := f.log.WithError(err).WithField("delay", pause)
 	if errors.Is(err, errWatchEnded) {
-		log.Debug("The watch of the DataUpload ended and is established again")
+		log.Debug("The watch of the " + f.kind.name + " ended and is established again")
 		return
 	}
-	log.Warn("Cannot see the DataUpload change, trying again")
+	log.Warn("Cannot see the " + f.kind.name + " change, trying again")
 }
 
 // followOnce returns whether the watch was established, and nil if see had enough.
-func (f *follower) followOnce(ctx context.Context, see func(*v2alpha1.DataUpload) bool) (bool, error) {
-	du, err := f.get(ctx)
+func (f *follower) followOnce(ctx context.Context, see func(*subject) bool) (bool, error) {
+	now, err := f.get(ctx)
 	if err != nil {
 		return false, err
 	}
-	if !see(du) {
+	if !see(now) {
 		return false, nil
 	}
-	watcher, err := f.client.Watch(ctx, &v2alpha1.DataUploadList{},
+	watcher, err := f.client.Watch(ctx, f.kind.newList(),
 		client.InNamespace(f.key.Namespace),
 		client.MatchingFields{metav1.ObjectNameField: f.key.Name},
-		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: du.ResourceVersion}})
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: now.GetResourceVersion()}})
 	if err != nil {
-		return false, fmt.Errorf("watch DataUpload %s: %w", f.key, err)
+		return false, fmt.Errorf("watch %s %s: %w", f.kind.name, f.key, err)
 	}
 	defer watcher.Stop()
 	for {
@@ -109,34 +108,35 @@ func (f *follower) followOnce(ctx context.Context, see func(*v2alpha1.DataUpload
 	}
 }
 
-// get reads the DataUpload. It returns nil if there is none.
-func (f *follower) get(ctx context.Context) (*v2alpha1.DataUpload, error) {
+// get reads the object. It returns nil if there is none.
+func (f *follower) get(ctx context.Context) (*subject, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	du := &v2alpha1.DataUpload{}
-	err := f.client.Get(ctx, f.key, du)
+	obj := f.kind.newObject()
+	err := f.client.Get(ctx, f.key, obj)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("get DataUpload %s: %w", f.key, err)
+		return nil, fmt.Errorf("get %s %s: %w", f.kind.name, f.key, err)
 	}
-	return du, nil
+	return f.kind.read(obj), nil
 }
 
 // handle returns whether to go on.
-func (f *follower) handle(event watch.Event, see func(*v2alpha1.DataUpload) bool) (bool, error) {
+func (f *follower) handle(event watch.Event, see func(*subject) bool) (bool, error) {
 	switch event.Type {
 	case watch.Deleted:
 		return see(nil), nil
 	case watch.Error:
-		return true, fmt.Errorf("watch DataUpload %s: %w", f.key, apierrors.FromObject(event.Object))
+		return true, fmt.Errorf("watch %s %s: %w", f.kind.name, f.key, apierrors.FromObject(event.Object))
 	default:
-		du, ok := event.Object.(*v2alpha1.DataUpload)
-		if !ok {
-			return true, fmt.Errorf("watch DataUpload %s: unexpected object of type %T", f.key, event.Object)
+		if obj, ok := event.Object.(client.Object); ok {
+			if now := f.kind.read(obj); now != nil {
+				return see(now), nil
+			}
 		}
-		return see(du), nil
+		return true, fmt.Errorf("watch %s %s: unexpected object of type %T", f.kind.name, f.key, event.Object)
 	}
 }
 

@@ -45,7 +45,7 @@ type bench struct {
 	clock     *clocktesting.FakeClock
 	transport *countingTransport
 	logs      *logrustest.Hook
-	options   mover.Options
+	options   mover.UploadOptions
 
 	// signal does what SIGTERM does.
 	signal context.CancelFunc
@@ -83,20 +83,22 @@ func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
 	log.SetOutput(GinkgoWriter)
 	b.logs = hook
 	dir := GinkgoT().TempDir()
-	b.options = mover.Options{
-		Namespace:              b.namespace,
-		DataUpload:             duName,
-		Attempt:                1,
-		VolumePath:             "/uid",
-		VolumeMode:             corev1.PersistentVolumeFilesystem,
-		ResourceTimeout:        time.Minute,
-		TerminationMessagePath: filepath.Join(dir, "termination-log"),
-		WorkDir:                dir,
+	b.options = mover.UploadOptions{
+		Options: mover.Options{
+			Namespace:              b.namespace,
+			Name:                   duName,
+			Attempt:                1,
+			VolumePath:             "/uid",
+			VolumeMode:             corev1.PersistentVolumeFilesystem,
+			ResourceTimeout:        time.Minute,
+			TerminationMessagePath: filepath.Join(dir, "termination-log"),
+			WorkDir:                dir,
+			Clock:                  b.clock,
+			Log:                    log,
+		},
 		Open: func(context.Context, repository.Access) (mover.Uploader, error) {
 			return b.uploader, nil
 		},
-		Clock: b.clock,
-		Log:   log,
 	}
 	b.options.Client = b.newClient(restConfig)
 	return b
@@ -143,7 +145,7 @@ func (b *bench) start() {
 	ctx, b.signal = context.WithCancel(context.Background())
 	go func() {
 		defer GinkgoRecover()
-		b.done <- mover.Run(ctx, b.options)
+		b.done <- mover.Upload(ctx, b.options)
 	}()
 	DeferCleanup(b.signal)
 }

@@ -12,7 +12,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
@@ -23,10 +22,11 @@ const (
 	lastInterval  = 10 * time.Second
 )
 
-// reporter writes progress into the status of the DataUpload. It does so beside the upload, which never waits for it.
+// reporter writes progress into the status of the object. It does so beside the move, which never waits for it.
 type reporter struct {
 	client client.Client
-	du     *v2alpha1.DataUpload
+	kind   kind
+	object client.Object
 	clock  clock.Clock
 	log    logrus.FieldLogger
 
@@ -36,19 +36,26 @@ type reporter struct {
 	reported repository.Progress
 }
 
-func newReporter(o Options, du *v2alpha1.DataUpload) *reporter {
-	before := repository.Progress{
-		TotalBytes: du.Status.Progress.TotalBytes,
-		BytesDone:  du.Status.Progress.BytesDone,
-	}
+func newReporter(m *movement, begun *subject) *reporter {
+	before := repository.Progress{TotalBytes: begun.progress.TotalBytes, BytesDone: begun.progress.BytesDone}
 	return &reporter{
-		client: o.Client, du: du, clock: o.Clock, log: o.Log,
+		client: m.Client, kind: m.claim.kind, object: begun.Object, clock: m.Clock, log: m.Log,
 		changed: make(chan struct{}, 1),
 		latest:  before, reported: before,
 	}
 }
 
-// observe takes note of how far the upload has come. It returns at once.
+// during reports what move observes, and returns when both have ended.
+func (r *reporter) during(ctx context.Context, move func() error) error {
+	reporting, stop := context.WithCancel(ctx)
+	var reports sync.WaitGroup
+	defer reports.Wait()
+	defer stop()
+	reports.Go(func() { r.run(reporting) })
+	return move()
+}
+
+// observe takes note of how far the move has come. It returns at once.
 func (r *reporter) observe(progress repository.Progress) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -80,7 +87,7 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-// finish reports that all is done, unless ctx has ended: a canceled DataUpload is left alone. It must not be called while
+// finish reports that all is done, unless ctx has ended: a canceled object is left alone. It must not be called while
 // run is running.
 func (r *reporter) finish(ctx context.Context, totalBytes int64) {
 	r.observe(repository.Progress{TotalBytes: totalBytes, BytesDone: totalBytes})
@@ -88,7 +95,7 @@ func (r *reporter) finish(ctx context.Context, totalBytes int64) {
 }
 
 // report writes the latest progress if it differs from what was written last, and returns whether it tried. A failure
-// is no more than a warning: the upload matters, and the next report carries the same news.
+// is no more than a warning: the data matters, and the next report carries the same news.
 func (r *reporter) report(ctx context.Context) bool {
 	r.mutex.Lock()
 	latest, reported := r.latest, r.reported
@@ -113,9 +120,9 @@ func (r *reporter) report(ctx context.Context) bool {
 func (r *reporter) patch(ctx context.Context, progress repository.Progress) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	// The UID keeps the patch off another DataUpload of the same name.
+	// The UID keeps the patch off another object of the same name.
 	body, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": r.du.UID},
+		"metadata": map[string]any{"uid": r.object.GetUID()},
 		"status": map[string]any{
 			"progress": map[string]int64{"totalBytes": progress.TotalBytes, "bytesDone": progress.BytesDone},
 		},
@@ -123,10 +130,11 @@ func (r *reporter) patch(ctx context.Context, progress repository.Progress) erro
 	if err != nil {
 		return fmt.Errorf("marshal progress: %w", err)
 	}
-	target := &v2alpha1.DataUpload{}
-	target.Namespace, target.Name = r.du.Namespace, r.du.Name
+	target := r.kind.newObject()
+	target.SetNamespace(r.object.GetNamespace())
+	target.SetName(r.object.GetName())
 	if err := r.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body)); err != nil {
-		return fmt.Errorf("patch progress of DataUpload %s/%s: %w", r.du.Namespace, r.du.Name, err)
+		return fmt.Errorf("patch progress of %s %s: %w", r.kind.name, client.ObjectKeyFromObject(r.object), err)
 	}
 	return nil
 }

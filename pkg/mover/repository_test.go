@@ -47,13 +47,13 @@ var _ = Describe("A mover with a real repository", func() {
 	move := func(b *bench, path string, mode corev1.PersistentVolumeMode) result.Result {
 		GinkgoHelper()
 		b.options.VolumePath, b.options.VolumeMode = path, mode
-		b.options.Open = mover.OpenRepository
+		b.options.Open = mover.OpenUploader
 		b.start()
 		message, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
 		moved, err := result.Parse(message)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(moved.Source).To(Equal(result.Source{ByPath: path, VolumeMode: string(mode)}))
+		Expect(moved.Source).To(Equal(result.Volume{ByPath: path, VolumeMode: string(mode)}))
 		return moved
 	}
 
@@ -88,7 +88,7 @@ var _ = Describe("A mover with a real repository", func() {
 			Expect(os.WriteFile(filepath.Join(volume, fmt.Sprint(i)), bytes.Repeat([]byte{byte(i)}, 1<<20), 0o600)).To(Succeed())
 		}
 		b.options.VolumePath = volume
-		b.options.Open = mover.OpenRepository
+		b.options.Open = mover.OpenUploader
 		b.start()
 		b.waiting()
 		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
@@ -131,7 +131,7 @@ var _ = Describe("A mover with a real repository", func() {
 		b.options.Attempt = 2
 		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
 		b.options.Open = func(moving context.Context, access repository.Access) (mover.Uploader, error) {
-			uploader, err := mover.OpenRepository(moving, access)
+			uploader, err := mover.OpenUploader(moving, access)
 			return &canceledUploader{Uploader: uploader, cancel: func() {
 				_, err := opened.Upload(ctx, repository.UploadRequest{
 					SourceNamespace: "shop", SourcePVC: "data", Path: volume, DataUploadUID: string(b.du.UID),
@@ -175,7 +175,7 @@ var _ = Describe("A mover with a real repository", func() {
 		right.Password = "another one"
 		Expect(repository.Initialize(ctx, right)).To(Succeed())
 		b.options.VolumePath = GinkgoT().TempDir()
-		b.options.Open = mover.OpenRepository
+		b.options.Open = mover.OpenUploader
 		b.start()
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
@@ -187,7 +187,7 @@ var _ = Describe("A mover with a real repository", func() {
 	It("says that nobody has made the repository", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
 		b.options.VolumePath = GinkgoT().TempDir()
-		b.options.Open = mover.OpenRepository
+		b.options.Open = mover.OpenUploader
 		b.start()
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())

@@ -3,67 +3,73 @@ package mover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/mover/result"
 )
 
-// Run moves the data of one DataUpload and writes the termination message. It waits for the DataUpload to be InProgress,
-// and ends with an error as soon as the DataUpload is canceled, deleted or terminal, has gone to a later attempt, or ctx
-// ends because of a signal.
+// mover is what differs between a DataUpload and a DataDownload.
+type mover interface {
+	kind() kind
+	// move moves the data once it is time to, and returns the termination message of a success.
+	move(ctx context.Context, m *movement, begun *subject) (fmt.Stringer, error)
+}
+
+// run moves the data of one object and writes the termination message. It waits for the object to be InProgress, and ends
+// with an error as soon as the object is canceled, deleted or terminal, has gone to a later attempt, or ctx ends because of
+// a signal.
 //
-// Data that is safe in the repository is reported as a success even if a cancellation came in last: only so does anybody
-// know the snapshot, which otherwise would stay for ever.
+// A move that is complete is reported as a success even if a cancellation came in last: of a snapshot that is safe in the
+// repository nobody else would know, and it would stay for ever.
 //
 // The error is an *ExitError. Its text is that of the termination message, which holds no secrets.
-func Run(ctx context.Context, o Options) error {
-	moved, err := move(ctx, o)
-	message := moved.String()
+func run(ctx context.Context, o Options, by mover) error {
+	moved, err := follow(ctx, o, by)
+	var message string
 	if err != nil {
 		message = failureMessage(err)
 		err = exitError(errors.New(message), retryable(err))
 	} else {
-		o.Log.WithField("result", message).Info("The data is in the repository")
+		message = moved.String()
+		o.Log.WithField("result", message).Info("The data is moved")
 	}
 	if writeErr := writeTerminationMessage(o.TerminationMessagePath, message); writeErr != nil {
-		// Another attempt finds the snapshot, and may be able to tell.
+		// Another attempt finds what was moved, and may be able to tell.
 		err = errors.Join(err, exitError(writeErr, true))
 	}
 	return err
 }
 
-// move follows the DataUpload and uploads once it is InProgress. Whatever ends the move early ends its context.
-func move(signaled context.Context, o Options) (result.Result, error) {
+// follow follows the object and moves the data once it is InProgress. Whatever ends the move early ends its context.
+func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error) {
 	ctx, end := context.WithCancelCause(context.WithoutCancel(signaled))
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer end(nil)
-	m := newMove(o, end)
+	m := newMove(o, by.kind(), end)
 	release := context.AfterFunc(signaled, m.interrupt)
 	defer release()
 
-	started := make(chan *v2alpha1.DataUpload, 1)
+	started := make(chan *subject, 1)
 	following.Go(func() { m.followUntilEnd(ctx, started) })
 
-	o.Log.Info("Waiting for the DataUpload to be InProgress")
-	var moved result.Result
+	o.Log.Infof("Waiting for the %s to be InProgress", m.claim.kind.name)
+	var moved fmt.Stringer
 	var err error
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
-	case du := <-started:
-		moved, err = m.upload(ctx, du)
+	case begun := <-started:
+		moved, err = by.move(ctx, m, begun)
 	}
 	if err == nil {
 		return moved, nil
 	}
 	if early, ok := errors.AsType[*endingError](context.Cause(ctx)); ok {
-		return result.Result{}, early
+		return nil, early
 	}
-	return result.Result{}, err
+	return nil, err
 }
 
 // movement is a move under way.
@@ -76,27 +82,27 @@ type movement struct {
 	end context.CancelCauseFunc
 }
 
-func newMove(o Options, end context.CancelCauseFunc) *movement {
-	key := client.ObjectKey{Namespace: o.Namespace, Name: o.DataUpload}
+func newMove(o Options, kind kind, end context.CancelCauseFunc) *movement {
+	key := client.ObjectKey{Namespace: o.Namespace, Name: o.Name}
 	return &movement{
 		Options:  o,
-		follower: follower{client: o.Client, key: key, clock: o.Clock, log: o.Log},
-		claim:    &claim{name: key.String(), attempt: o.Attempt},
+		follower: follower{kind: kind, client: o.Client, key: key, clock: o.Clock, log: o.Log},
+		claim:    &claim{kind: kind, name: key.String(), attempt: o.Attempt},
 		end:      end,
 	}
 }
 
-// followUntilEnd sends the DataUpload to started once it is InProgress and ends the move when it must not go on.
-func (m *movement) followUntilEnd(ctx context.Context, started chan<- *v2alpha1.DataUpload) {
+// followUntilEnd sends the object to started once it is InProgress and ends the move when it must not go on.
+func (m *movement) followUntilEnd(ctx context.Context, started chan<- *subject) {
 	running := false
-	see := func(du *v2alpha1.DataUpload) bool {
-		if ending := m.claim.ending(du); ending != nil {
+	see := func(now *subject) bool {
+		if ending := m.claim.ending(now); ending != nil {
 			m.end(ending)
 			return false
 		}
-		if !running && m.claim.begins(du) {
+		if !running && m.claim.begins(now) {
 			running = true
-			started <- du
+			started <- now
 		}
 		return true
 	}

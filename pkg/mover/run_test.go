@@ -32,7 +32,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.Parse(message)).To(Equal(result.Result{
 			SnapshotID:       snapshotID,
-			Source:           result.Source{ByPath: "/uid", VolumeMode: "Filesystem"},
+			Source:           result.Volume{ByPath: "/uid", VolumeMode: "Filesystem"},
 			TotalBytes:       100,
 			IncrementalBytes: 30,
 		}))

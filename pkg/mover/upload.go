@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -23,88 +19,80 @@ const (
 	// parallelFilesKey is the setting of Velero's `backup create --parallel-files-upload`.
 	parallelFilesKey = "ParallelFilesUpload"
 
-	// The storage location is read maxLocates times, within about 20 seconds.
-	minLocateDelay = 500 * time.Millisecond
-	maxLocates     = 6
-
-	// closeTimeout is well below the time that a pod has after SIGTERM, so that the termination message gets written.
-	closeTimeout = 10 * time.Second
-
 	// discardTimeout leaves time for the rest of what a canceled mover does before its pod is killed.
 	discardTimeout = 5 * time.Second
 )
 
-// upload moves the data. It ends the move if the repository does not open in time.
-func (m *movement) upload(ctx context.Context, du *v2alpha1.DataUpload) (result.Result, error) {
-	uploader, err := m.open(ctx, du)
+// Uploader is an open repository, to upload into.
+type Uploader interface {
+	Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error)
+	// Discard deletes all that attempts at a DataUpload have uploaded.
+	Discard(ctx context.Context, sourceNamespace, sourcePVC, dataUploadUID string) error
+	Close(ctx context.Context) error
+}
+
+// OpenUploader is the one of Kopia repositories.
+func OpenUploader(ctx context.Context, access repository.Access) (Uploader, error) {
+	return repository.Open(ctx, access)
+}
+
+// UploadOptions say what to upload, and with what. All are required.
+type UploadOptions struct {
+	Options
+
+	// Open opens the repository. The context lives as long as the repository is used.
+	Open func(ctx context.Context, access repository.Access) (Uploader, error)
+}
+
+// Upload uploads the volume of a DataUpload. Its error is an *ExitError, with the text of the termination message.
+func Upload(ctx context.Context, o UploadOptions) error {
+	return run(ctx, o.Options, &uploadMover{UploadOptions: o})
+}
+
+type uploadMover struct{ UploadOptions }
+
+func (*uploadMover) kind() kind { return dataUploads }
+
+func (u *uploadMover) move(ctx context.Context, m *movement, begun *subject) (fmt.Stringer, error) {
+	du, ok := begun.Object.(*v2alpha1.DataUpload)
+	if !ok {
+		return nil, fmt.Errorf("%T is not a DataUpload", begun.Object)
+	}
+	uploader, err := u.open(ctx, m, du)
 	if err != nil {
-		return result.Result{}, err
+		return nil, err
 	}
 	defer closeRepository(ctx, uploader, m.Log)
 
-	progress := newReporter(m.Options, du)
-	uploaded, err := uploadReporting(ctx, uploader, m.request(du), progress)
+	progress := newReporter(m, begun)
+	var uploaded repository.UploadResult
+	err = progress.during(ctx, func() (err error) {
+		uploaded, err = uploader.Upload(ctx, uploadRequest(m, du, progress))
+		return err
+	})
 	if err != nil {
 		m.discardUnwanted(ctx, uploader, du)
-		return result.Result{}, fmt.Errorf("upload the volume of PersistentVolumeClaim %s/%s: %w",
+		return nil, fmt.Errorf("upload the volume of PersistentVolumeClaim %s/%s: %w",
 			du.Spec.SourceNamespace, du.Spec.SourcePVC, err)
 	}
 	progress.finish(ctx, uploaded.TotalBytes)
 	return result.Result{
 		SnapshotID:       uploaded.SnapshotID,
 		EmptySnapshot:    uploaded.Empty,
-		Source:           result.Source{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
+		Source:           result.Volume{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
 		TotalBytes:       uploaded.TotalBytes,
 		IncrementalBytes: uploaded.IncrementalBytes,
 	}, nil
 }
 
-// open finds the storage location and opens the repository in it. The repository keeps its context, so that the time
-// limit must be lifted rather than run out behind it.
-func (m *movement) open(ctx context.Context, du *v2alpha1.DataUpload) (Uploader, error) {
-	limit := m.Clock.AfterFunc(m.ResourceTimeout, func() {
-		m.end(&endingError{
-			error: fmt.Errorf("backup storage location %s and its repository did not open within %s",
-				du.Spec.BackupStorageLocation, m.ResourceTimeout),
-			retryable: true,
-		})
+func (u *uploadMover) open(ctx context.Context, m *movement, du *v2alpha1.DataUpload) (Uploader, error) {
+	where := place{location: du.Spec.BackupStorageLocation, volumeNamespace: du.Spec.SourceNamespace}
+	return openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Uploader, error) {
+		if access.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {
+			return nil, repository.ErrLocationReadOnly
+		}
+		return u.Open(ctx, access)
 	})
-	defer limit.Stop()
-
-	m.Log.WithField("location", du.Spec.BackupStorageLocation).Info("Opening the repository")
-	access, err := m.locate(ctx, du)
-	if err != nil {
-		return nil, err
-	}
-	if access.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {
-		return nil, fmt.Errorf("backup storage location %s is read-only", du.Spec.BackupStorageLocation)
-	}
-	uploader, err := m.Open(ctx, access)
-	if err != nil {
-		return nil, fmt.Errorf("open the repository of namespace %s in backup storage location %s: %w",
-			du.Spec.SourceNamespace, du.Spec.BackupStorageLocation, err)
-	}
-	return uploader, nil
-}
-
-// locate reads the storage location and what belongs to it. An API server that does not answer well is asked again for a
-// while: a whole attempt is worth more than one of its requests.
-func (m *movement) locate(ctx context.Context, du *v2alpha1.DataUpload) (repository.Access, error) {
-	delay := wait.Backoff{Duration: minLocateDelay, Factor: 2, Steps: maxLocates, Jitter: 0.5}
-	for {
-		access, err := location.Resolve(
-			ctx, m.Client, m.Namespace, du.Spec.BackupStorageLocation, du.Spec.SourceNamespace, m.WorkDir, m.Log)
-		pause := delay.Step()
-		if err == nil || !retryable(err) || delay.Steps == 0 {
-			return access, err
-		}
-		m.Log.WithError(err).WithField("delay", pause).Warn("Cannot read the storage location, trying again")
-		select {
-		case <-ctx.Done():
-			return repository.Access{}, err
-		case <-m.Clock.After(pause):
-		}
-	}
 }
 
 // discardUnwanted removes what this attempt and earlier ones have uploaded, if the move has ended because nobody wants it.
@@ -120,40 +108,18 @@ func (m *movement) discardUnwanted(ctx context.Context, uploader Uploader, du *v
 	}
 }
 
-// closeRepository closes also after a signal. Whatever counts is in the repository before.
-func closeRepository(ctx context.Context, uploader Uploader, log logrus.FieldLogger) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := uploader.Close(ctx); err != nil {
-		log.WithError(err).Warn("Cannot close the repository")
-	}
-}
-
-// uploadReporting uploads while progress reports, and returns when both have ended.
-func uploadReporting(
-	ctx context.Context, uploader Uploader, request repository.UploadRequest, progress *reporter,
-) (repository.UploadResult, error) {
-	reporting, stop := context.WithCancel(ctx)
-	var reports sync.WaitGroup
-	defer reports.Wait()
-	defer stop()
-	reports.Go(func() { progress.run(reporting) })
-
-	request.Progress = progress.observe
-	request.ProgressInterval = firstInterval
-	return uploader.Upload(ctx, request)
-}
-
-func (m *movement) request(du *v2alpha1.DataUpload) repository.UploadRequest {
+func uploadRequest(m *movement, du *v2alpha1.DataUpload, progress *reporter) repository.UploadRequest {
 	request := repository.UploadRequest{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,
 		Path:             m.VolumePath,
-		Block:            m.VolumeMode == corev1.PersistentVolumeBlock,
+		Block:            m.block(),
 		DataUploadUID:    string(du.UID),
 		AsyncOperationID: du.Labels[v2alpha1.AsyncOperationIDLabel],
 		ParallelFiles:    parallelFiles(du.Spec.DataMoverConfig, m.Log),
 		Confirm:          m.confirm,
+		Progress:         progress.observe,
+		ProgressInterval: firstInterval,
 	}
 	switch parent := du.Spec.ParentSnapshot; parent {
 	case "", v2alpha1.ParentSnapshotAuto:

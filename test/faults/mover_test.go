@@ -37,11 +37,14 @@ func (r *run) moveData(ctx context.Context) {
 	defer kill()
 	r.mover.died = kill
 	messagePath := filepath.Join(dir, "termination-log")
-	err = mover.Run(ctx, mover.Options{
-		Namespace: cluster.Velero, DataUpload: r.Name, Attempt: attemptOf(m.pod),
-		VolumePath: r.volume, VolumeMode: r.Mode,
-		ResourceTimeout: time.Minute, TerminationMessagePath: messagePath, WorkDir: dir,
-		Client: c, Open: r.open, Clock: hastyClock{}, Log: r.log,
+	err = mover.Upload(ctx, mover.UploadOptions{
+		Options: mover.Options{
+			Namespace: cluster.Velero, Name: r.Name, Attempt: attemptOf(m.pod),
+			VolumePath: r.volume, VolumeMode: r.Mode,
+			ResourceTimeout: time.Minute, TerminationMessagePath: messagePath, WorkDir: dir,
+			Client: c, Clock: hastyClock{}, Log: r.log,
+		},
+		Open: r.open,
 	})
 	r.endMover(context.WithoutCancel(ctx), err, messagePath)
 }
@@ -81,7 +84,7 @@ func (r *run) open(ctx context.Context, access repository.Access) (mover.Uploade
 	if r.wrongPassword {
 		access.Password += "?"
 	}
-	return mover.OpenRepository(ctx, access)
+	return mover.OpenUploader(ctx, access)
 }
 
 // hastyClock does not let a mover wait for long before it watches again.

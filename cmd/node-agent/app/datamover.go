@@ -118,19 +118,21 @@ func runBackup(cmd *cobra.Command, g *globalOptions, o *backupOptions) error {
 	}
 	defer removeWorkDir(workDir, log)
 
-	return mover.Run(cmd.Context(), mover.Options{
-		Namespace:              g.namespace,
-		DataUpload:             o.dataUpload,
-		Attempt:                o.attempt,
-		VolumePath:             o.volumePath,
-		VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
-		ResourceTimeout:        o.resourceTimeout,
-		TerminationMessagePath: o.terminationMessagePath,
-		WorkDir:                workDir,
-		Client:                 c,
-		Open:                   mover.OpenRepository,
-		Clock:                  clock.RealClock{},
-		Log:                    log,
+	return mover.Upload(cmd.Context(), mover.UploadOptions{
+		Options: mover.Options{
+			Namespace:              g.namespace,
+			Name:                   o.dataUpload,
+			Attempt:                o.attempt,
+			VolumePath:             o.volumePath,
+			VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
+			ResourceTimeout:        o.resourceTimeout,
+			TerminationMessagePath: o.terminationMessagePath,
+			WorkDir:                workDir,
+			Client:                 c,
+			Clock:                  clock.RealClock{},
+			Log:                    log,
+		},
+		Open: mover.OpenUploader,
 	})
 }
 

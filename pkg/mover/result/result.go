@@ -1,5 +1,5 @@
-// Package result is what the data mover of a backup pod leaves behind for the controller: the texts of its termination
-// message. A successful one has the form that stock Velero writes and reads, so that pods and agents may be mixed.
+// Package result is what the data mover of a backup or restore pod leaves behind for the controller: the texts of its
+// termination message. A successful one has the form that stock Velero writes and reads, so that pods and agents may be mixed.
 package result
 
 import (
@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// CanceledSuffix ends the termination message of a mover that stopped because its DataUpload asked for it. Stock
-	// Velero's agent looks for the same suffix.
+	// CanceledSuffix ends the termination message of a mover that stopped because its DataUpload or DataDownload asked for it.
+	// Stock Velero's agent looks for the same suffix.
 	CanceledSuffix = "data path is canceled"
 
 	// ExitRetryable is the exit code of a mover that failed for a cause that another attempt may not meet; it is EX_TEMPFAIL
@@ -25,9 +25,9 @@ const (
 // maxQuoted limits how much of an unexpected message is repeated in an error.
 const maxQuoted = 200
 
-// Source is the volume that was read.
-type Source struct {
-	// ByPath is where the backup pod saw the volume.
+// Volume is the volume that was read or written.
+type Volume struct {
+	// ByPath is where the pod saw the volume.
 	ByPath string `json:"byPath"`
 	// VolumeMode is Filesystem or Block.
 	VolumeMode string `json:"volumeMode"`
@@ -40,7 +40,7 @@ type Result struct {
 	// EmptySnapshot tells that the volume held nothing.
 	EmptySnapshot bool `json:"emptySnapshot"`
 	// Source is the volume that was read.
-	Source Source `json:"source"`
+	Source Volume `json:"source"`
 	// TotalBytes is how many bytes a restore brings back.
 	TotalBytes int64 `json:"totalBytes,omitempty"`
 	// IncrementalBytes is how many bytes were new or changed since the parent snapshot.
@@ -48,7 +48,46 @@ type Result struct {
 }
 
 // String returns the termination message.
-func (r Result) String() string {
+func (r Result) String() string { return marshal(r) }
+
+// Parse reads the termination message of a mover that exited with 0. A message without a snapshot ID is an error: a
+// DataUpload that nobody can restore must not be called Completed.
+func Parse(message string) (Result, error) {
+	var r Result
+	if err := parse(message, &r); err != nil {
+		return Result{}, err
+	}
+	if r.SnapshotID == "" {
+		return Result{}, fmt.Errorf("termination message %q of the data mover has no snapshotID", shorten(message))
+	}
+	return r, nil
+}
+
+// Restored is the outcome of a successful restore.
+type Restored struct {
+	// Target is the volume that was written.
+	Target Volume `json:"target"`
+	// TotalBytes is how many bytes the snapshot brought back.
+	TotalBytes int64 `json:"totalBytes,omitempty"`
+}
+
+// String returns the termination message.
+func (r Restored) String() string { return marshal(r) }
+
+// ParseRestored reads the termination message of a mover that exited with 0. A message without a target is an error: it
+// is not that of a restore.
+func ParseRestored(message string) (Restored, error) {
+	var r Restored
+	if err := parse(message, &r); err != nil {
+		return Restored{}, err
+	}
+	if r.Target.ByPath == "" {
+		return Restored{}, fmt.Errorf("termination message %q of the data mover has no target", shorten(message))
+	}
+	return r, nil
+}
+
+func marshal(r any) string {
 	message, err := json.Marshal(r)
 	if err != nil {
 		// Strings, a bool and integers can always be marshalled.
@@ -57,21 +96,15 @@ func (r Result) String() string {
 	return string(message)
 }
 
-// Parse reads the termination message of a mover that exited with 0. A message without a snapshot ID is an error: a
-// DataUpload that nobody can restore must not be called Completed.
-func Parse(message string) (Result, error) {
+func parse(message string, into any) error {
 	message = strings.TrimSpace(message)
 	if message == "" {
-		return Result{}, errors.New("termination message of the data mover is empty")
+		return errors.New("termination message of the data mover is empty")
 	}
-	var r Result
-	if err := json.Unmarshal([]byte(message), &r); err != nil {
-		return Result{}, fmt.Errorf("parse termination message %q of the data mover: %w", shorten(message), err)
+	if err := json.Unmarshal([]byte(message), into); err != nil {
+		return fmt.Errorf("parse termination message %q of the data mover: %w", shorten(message), err)
 	}
-	if r.SnapshotID == "" {
-		return Result{}, fmt.Errorf("termination message %q of the data mover has no snapshotID", shorten(message))
-	}
-	return r, nil
+	return nil
 }
 
 // IsCanceled tells whether a mover that left this message was canceled.
@@ -81,6 +114,7 @@ func IsCanceled(message string) bool {
 
 // shorten cuts a message that is repeated in an error.
 func shorten(message string) string {
+	message = strings.TrimSpace(message)
 	if len(message) <= maxQuoted {
 		return message
 	}

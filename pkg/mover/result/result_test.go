@@ -13,7 +13,7 @@ var _ = Describe("The result of a data mover", func() {
 	full := result.Result{
 		SnapshotID:       "0123456789abcdef0123456789abcdef",
 		EmptySnapshot:    false,
-		Source:           result.Source{ByPath: "/uid", VolumeMode: "Filesystem"},
+		Source:           result.Volume{ByPath: "/uid", VolumeMode: "Filesystem"},
 		TotalBytes:       12,
 		IncrementalBytes: 3,
 	}
@@ -30,7 +30,7 @@ var _ = Describe("The result of a data mover", func() {
 		Entry("as written", full.String(), full),
 		Entry("with white space around it", "\n "+full.String()+"\n", full),
 		Entry("of an empty volume", `{"snapshotID":"a","emptySnapshot":true,"source":{"byPath":"/u","volumeMode":"Block"}}`,
-			result.Result{SnapshotID: "a", EmptySnapshot: true, Source: result.Source{ByPath: "/u", VolumeMode: "Block"}}),
+			result.Result{SnapshotID: "a", EmptySnapshot: true, Source: result.Volume{ByPath: "/u", VolumeMode: "Block"}}),
 		Entry("with a field of a newer mover", `{"snapshotID":"a","other":1}`, result.Result{SnapshotID: "a"}),
 	)
 
@@ -47,6 +47,22 @@ var _ = Describe("The result of a data mover", func() {
 		Entry("without a snapshot ID", `{"emptySnapshot":true}`, "has no snapshotID"),
 		Entry("with an empty snapshot ID", `{"snapshotID":""}`, "has no snapshotID"),
 		Entry("when it is long", strings.Repeat("\u00e9", 2000), "parse termination message"),
+	)
+
+	It("of a restore is written as stock Velero writes it, and read back", func() {
+		restored := result.Restored{Target: result.Volume{ByPath: "/uid", VolumeMode: "Filesystem"}, TotalBytes: 12}
+		Expect(restored.String()).To(Equal(`{"target":{"byPath":"/uid","volumeMode":"Filesystem"},"totalBytes":12}`))
+		Expect(result.ParseRestored(restored.String() + "\n")).To(Equal(restored))
+	})
+
+	DescribeTable("of a restore is refused",
+		func(message, want string) {
+			_, err := result.ParseRestored(message)
+			Expect(err).To(MatchError(ContainSubstring(want)))
+		},
+		Entry("when empty", "", "is empty"),
+		Entry("when it is a text", "killed", `parse termination message "killed"`),
+		Entry("when it is that of an upload", full.String(), "has no target"),
 	)
 
 	DescribeTable("tells how a mover ended",
