@@ -59,7 +59,7 @@ var _ = Describe("A snapshot of a device", func() {
 
 		target := filepath.Join(GinkgoT().TempDir(), "target")
 		Expect(os.WriteFile(target, make([]byte, 20<<20), 0o600)).To(Succeed())
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
+		Expect(restoreBlock(ctx, repo, result.SnapshotID, target)).To(Succeed())
 		Expect(os.ReadFile(target)).To(Equal(content))
 	})
 
@@ -72,11 +72,11 @@ var _ = Describe("A snapshot of a device", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		result := uploadDevice(ctx, repo, link)
 
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(Succeed())
+		Expect(restoreBlock(ctx, repo, result.SnapshotID, target)).To(Succeed())
 		restored, err := os.ReadFile(target)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(restored[:len(content)]).To(Equal(content))
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, small)).To(
+		Expect(restoreBlock(ctx, repo, result.SnapshotID, small)).To(
 			MatchError(ContainSubstring("the device has 12578816 bytes, but the snapshot 12582912")))
 	})
 
@@ -85,7 +85,7 @@ var _ = Describe("A snapshot of a device", func() {
 		result, err := repo.Upload(ctx, request(makeVolume()))
 		Expect(err).NotTo(HaveOccurred())
 		target := filepath.Join(GinkgoT().TempDir(), "target")
-		Expect(repo.RestoreBlock(ctx, result.SnapshotID, target)).To(
+		Expect(restoreBlock(ctx, repo, result.SnapshotID, target)).To(
 			MatchError(ContainSubstring("not the snapshot of a device")))
 		Expect(target).NotTo(BeAnExistingFile())
 	})
@@ -97,8 +97,8 @@ var _ = Describe("A snapshot of a device", func() {
 		result := uploadDevice(ctx, repo, device)
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
-		Expect(repo.RestoreBlock(canceled, result.SnapshotID, filepath.Join(GinkgoT().TempDir(), "target"))).To(
+		Expect(restoreBlock(canceled, repo, result.SnapshotID, filepath.Join(GinkgoT().TempDir(), "target"))).To(
 			MatchError(repository.ErrCanceled))
-		Expect(repo.Restore(canceled, result.SnapshotID, GinkgoT().TempDir())).To(MatchError(repository.ErrCanceled))
+		Expect(restore(canceled, repo, result.SnapshotID, GinkgoT().TempDir())).To(MatchError(repository.ErrCanceled))
 	})
 })

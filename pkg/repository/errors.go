@@ -21,6 +21,12 @@ var (
 	// uploaded is kept for it.
 	ErrInterrupted = errors.New("interrupted")
 
+	// ErrNoSnapshot says that the repository has no snapshot of that ID.
+	ErrNoSnapshot = errors.New("the snapshot does not exist")
+
+	// ErrIncompleteSnapshot says that the snapshot is what an upload that did not end left behind.
+	ErrIncompleteSnapshot = errors.New("the snapshot is incomplete")
+
 	// ErrLocationReadOnly says that the access mode of the location is ReadOnly.
 	ErrLocationReadOnly = errors.New("backup storage location is read-only")
 )
@@ -28,12 +34,12 @@ var (
 // maxNamedEntries limits the paths that the text of an EntryError names.
 const maxNamedEntries = 10
 
-// EntryFailure is one file or directory that could not be read.
+// EntryFailure is what is wrong with one file or directory.
 type EntryFailure struct {
 	// Path is relative to the root of the volume.
 	Path string
 
-	// Reason is the error met at that path.
+	// Reason is the error met at that path, or how the entry differs.
 	Reason string
 }
 
@@ -48,16 +54,35 @@ type EntryError struct {
 
 // Error names the entries and why each failed.
 func (e *EntryError) Error() string {
-	parts := make([]string, 0, len(e.Failures))
-	for _, failure := range e.Failures {
+	return namedEntries(e.Total, "of the volume could not be read", e.Failures)
+}
+
+// DifferenceError says that entries of a volume are not as they are in the snapshot that was restored.
+type DifferenceError struct {
+	// Total is the number of differences.
+	Total int
+
+	// Differences are the first of them, at most 10.
+	Differences []EntryFailure
+}
+
+// Error names the entries and how each differs.
+func (e *DifferenceError) Error() string {
+	return namedEntries(e.Total, "of the volume not as in the snapshot", e.Differences)
+}
+
+// namedEntries says what is wrong with entries.
+func namedEntries(total int, what string, first []EntryFailure) string {
+	parts := make([]string, 0, len(first))
+	for _, failure := range first {
 		parts = append(parts, fmt.Sprintf("%s: %s", failure.Path, failure.Reason))
 	}
 	noun := "entries"
-	if e.Total == 1 {
+	if total == 1 {
 		noun = "entry"
 	}
-	text := fmt.Sprintf("%d %s of the volume could not be read: %s", e.Total, noun, strings.Join(parts, "; "))
-	if more := e.Total - len(e.Failures); more > 0 {
+	text := fmt.Sprintf("%d %s %s: %s", total, noun, what, strings.Join(parts, "; "))
+	if more := total - len(first); more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text

@@ -74,6 +74,9 @@ func meaningOf(err error) meaning {
 	if final(err) {
 		return meaning{}
 	}
+	if target, ok := errors.AsType[*TargetError](err); ok {
+		return target.meaning()
+	}
 	if status, code := answerOf(err); status != 0 {
 		if meaning := meaningOfAnswer(status, code); meaning.text != "" {
 			return meaning
@@ -103,7 +106,10 @@ func final(err error) bool {
 	if _, unreadable := errors.AsType[*EntryError](err); unreadable {
 		return true
 	}
-	return slices.ContainsFunc([]error{ErrNotInitialized, ErrWrongPassword, ErrLocationReadOnly},
+	if _, differs := errors.AsType[*DifferenceError](err); differs {
+		return true
+	}
+	return slices.ContainsFunc([]error{ErrNotInitialized, ErrWrongPassword, ErrLocationReadOnly, ErrNoSnapshot, ErrIncompleteSnapshot},
 		func(known error) bool { return errors.Is(err, known) })
 }
 

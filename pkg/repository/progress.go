@@ -80,13 +80,22 @@ func (c *counter) progress() Progress {
 	return result
 }
 
-// report tells the caller at every interval how far the upload is, until the returned function is called. The function
-// returns when no more call is under way.
-func (c *counter) report(request UploadRequest) (stop func()) {
-	if request.Progress == nil {
+// reporting tells a caller how far a move is.
+type reporting struct {
+	// call may be nil.
+	call func(Progress)
+	// interval is the time between two calls. It defaults to defaultProgressInterval.
+	interval time.Duration
+	now      func() Progress
+}
+
+// start begins to call at every interval, until the returned function is called. The function returns when no more call is
+// under way.
+func (r reporting) start() (stop func()) {
+	if r.call == nil {
 		return func() {}
 	}
-	interval := request.ProgressInterval
+	interval := r.interval
 	if interval <= 0 {
 		interval = defaultProgressInterval
 	}
@@ -100,7 +109,7 @@ func (c *counter) report(request UploadRequest) (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				request.Progress(c.progress())
+				r.call(r.now())
 			}
 		}
 	})

@@ -64,12 +64,12 @@ type UploadRequest struct {
 	ProgressInterval time.Duration
 }
 
-// Progress is how far an upload has come.
+// Progress is how far an upload or a restore has come.
 type Progress struct {
 	// TotalBytes is the size of the volume's data, 0 while it is not known.
 	TotalBytes int64
 
-	// BytesDone counts what was read, or found unchanged.
+	// BytesDone counts what was moved, or found unchanged.
 	BytesDone int64
 }
 
@@ -161,7 +161,8 @@ func (t *uploadTask) take(ctx context.Context) (*snapshot.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer t.counter.report(t.request)()
+	report := reporting{call: t.request.Progress, interval: t.request.ProgressInterval, now: t.counter.progress}
+	defer report.start()()
 	working, stop := lasting(ctx)
 	defer stop()
 

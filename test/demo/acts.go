@@ -92,7 +92,7 @@ func (d *demo) checkRestore(ctx context.Context, source workload, snapshotID str
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close(ctx)) }()
-	if err := opened.Restore(ctx, snapshotID, d.restoredDir()); err != nil {
+	if _, err := opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: d.restoredDir()}); err != nil {
 		return err
 	}
 	d.out.done()

@@ -92,7 +92,7 @@ func (s *objectStore) restores(ctx context.Context, snapshotID, volume string) e
 	target, err := os.MkdirTemp(s.dir, "restored-")
 	Expect(err).NotTo(HaveOccurred())
 	defer os.RemoveAll(target)
-	if err := s.opened.Restore(ctx, snapshotID, target); err != nil {
+	if _, err := s.opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
 		return fmt.Errorf("snapshot %q cannot be restored: %w", snapshotID, err)
 	}
 	for _, file := range []string{"ledger", "orders/1"} {

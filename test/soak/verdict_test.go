@@ -114,7 +114,7 @@ func (r *restorer) differences(ctx context.Context, u *upload, snapshotID string
 		return nil, err
 	}
 	target := filepath.Join(dir, "restored", u.name)
-	if err := opened.Restore(ctx, snapshotID, target); err != nil {
+	if _, err := opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
 		return nil, err
 	}
 	_, differences, err := tree.Compare(u.source.dir, target)

@@ -1,0 +1,72 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// output is one file or device that is written.
+type output struct {
+	// path is the one that errors name.
+	path string
+	file *os.File
+	// out writes into file.
+	out writer
+	// stale says that the file held something before, maybe what it should.
+	stale bool
+}
+
+// restoreContent restores what is in a file or device.
+func (t *restoreTask) restoreContent(ctx context.Context, to *output, chunks []chunk) error {
+	return t.eachChunk(ctx, chunks, func(ctx context.Context, c chunk) error {
+		if err := t.restoreChunk(ctx, to, c); err != nil {
+			return err
+		}
+		t.done.Add(c.length)
+		return nil
+	})
+}
+
+func (t *restoreTask) restoreChunk(ctx context.Context, to *output, c chunk) error {
+	if to.stale && t.chunks.holds(to.file, c) {
+		t.found.Add(c.length)
+		return nil
+	}
+	data, err := t.chunks.read(ctx, c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s from the repository: %w", to.path, err)
+	case data == nil:
+		err = to.out.writeZeros(c.offset, c.length, to.stale)
+	default:
+		err = to.out.write(data, c.offset, to.stale)
+	}
+	return onTarget("write", to.path, err)
+}
+
+// eachChunk does something with each chunk of a file, with several at the same time.
+func (t *restoreTask) eachChunk(ctx context.Context, chunks []chunk, do func(context.Context, chunk) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range chunks {
+		select {
+		case <-ctx.Done():
+			if err := group.Wait(); err != nil {
+				return err
+			}
+			return ctx.Err()
+		case t.slots <- struct{}{}:
+		}
+		free := func() error {
+			defer func() { <-t.slots }()
+			return do(ctx, c)
+		}
+		if len(chunks) == 1 {
+			return free()
+		}
+		group.Go(free)
+	}
+	return group.Wait()
+}
