@@ -14,7 +14,7 @@ import (
 )
 
 // NewClient returns an uncached client for the kinds that a mover touches. It knows their resources by itself, which
-// spares every backup pod the discovery calls.
+// spares every pod of a mover the discovery calls.
 func NewClient(config *rest.Config) (client.WithWatch, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, velerov1.AddToScheme, v2alpha1.AddToScheme} {
@@ -25,7 +25,8 @@ func NewClient(config *rest.Config) (client.WithWatch, error) {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
 	mapper.Add(velerov1.GroupVersion.WithKind("BackupStorageLocation"), meta.RESTScopeNamespace)
-	mapper.Add(v2alpha1.GroupVersion.WithKind("DataUpload"), meta.RESTScopeNamespace)
+	mapper.Add(v2alpha1.GroupVersion.WithKind(dataUploads.name), meta.RESTScopeNamespace)
+	mapper.Add(v2alpha1.GroupVersion.WithKind(dataDownloads.name), meta.RESTScopeNamespace)
 
 	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {

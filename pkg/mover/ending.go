@@ -55,7 +55,7 @@ func (c *claim) ending(now *subject) *endingError {
 			error:     fmt.Errorf("attempt %d at %s was given up, it is at attempt %d", c.attempt, c, attempts.Number(now)),
 			retryable: true,
 		}
-	case now.phase == v2alpha1.DataUploadPhaseCompleted:
+	case now.phase == v2alpha1.PhaseCompleted:
 		return canceled("%s is %s already", c, now.phase)
 	}
 	var unwanted *endingError
@@ -64,7 +64,7 @@ func (c *claim) ending(now *subject) *endingError {
 		unwanted = canceled("%s is %s already", c, now.phase)
 	case now.GetDeletionTimestamp() != nil:
 		unwanted = canceled("%s is being deleted", c)
-	case now.cancel, now.phase == v2alpha1.DataUploadPhaseCanceling:
+	case now.cancel, now.phase == v2alpha1.PhaseCanceling:
 		unwanted = canceled("%s was asked to cancel", c)
 	default:
 		return nil
@@ -88,7 +88,7 @@ func (c *claim) is(now *subject) bool {
 
 // begins tells whether the turn of the attempt has come.
 func (c *claim) begins(now *subject) bool {
-	return now.phase == v2alpha1.DataUploadPhaseInProgress && attempts.Number(now) == c.attempt
+	return now.phase == v2alpha1.PhaseInProgress && attempts.Number(now) == c.attempt
 }
 
 // canceled is the ending of a move that its object no longer wants.

@@ -52,14 +52,23 @@ type bench struct {
 	done   chan error
 }
 
-// newBench makes the namespace, what the storage location needs and a DataUpload in the given phase.
+// newBench makes a bench with a DataUpload in the given phase.
 func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
+	GinkgoHelper()
+	b := newPlace(ctx)
+	b.uploader = newFakeUploader()
+	b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) { return b.uploader, nil }
+	b.du = b.createDataUpload(ctx, phase)
+	return b
+}
+
+// newPlace makes the namespace and what the storage location needs.
+func newPlace(ctx context.Context) *bench {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "velero-"}}
 	Expect(admin.Create(ctx, namespace)).To(Succeed())
 	b := &bench{
 		namespace: namespace.Name,
-		uploader:  newFakeUploader(),
 		clock:     clocktesting.NewFakeClock(time.Now()),
 		done:      make(chan error, 1),
 	}
@@ -77,7 +86,6 @@ func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
 		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "velero-repo-credentials"},
 		StringData: map[string]string{"repository-password": "secret"},
 	})).To(Succeed())
-	b.du = b.createDataUpload(ctx, phase)
 
 	log, hook := logrustest.NewNullLogger()
 	log.SetOutput(GinkgoWriter)
@@ -95,9 +103,6 @@ func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
 			WorkDir:                dir,
 			Clock:                  b.clock,
 			Log:                    log,
-		},
-		Open: func(context.Context, repository.Access) (mover.Uploader, error) {
-			return b.uploader, nil
 		},
 	}
 	b.options.Client = b.newClient(restConfig)
@@ -141,11 +146,15 @@ func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.DataUploadP
 
 // start runs the mover beside the spec.
 func (b *bench) start() {
+	b.run(func(ctx context.Context) error { return mover.Upload(ctx, b.options) })
+}
+
+func (b *bench) run(move func(context.Context) error) {
 	var ctx context.Context
 	ctx, b.signal = context.WithCancel(context.Background())
 	go func() {
 		defer GinkgoRecover()
-		b.done <- mover.Upload(ctx, b.options)
+		b.done <- move(ctx)
 	}()
 	DeferCleanup(b.signal)
 }

@@ -10,7 +10,7 @@ import (
 type subject struct {
 	client.Object
 
-	phase    v2alpha1.DataUploadPhase
+	phase    v2alpha1.Phase
 	cancel   bool
 	progress v2alpha1.DataMoveOperationProgress
 }
@@ -39,5 +39,19 @@ var dataUploads = kind{
 			return nil
 		}
 		return &subject{Object: du, phase: du.Status.Phase, cancel: du.Spec.Cancel, progress: du.Status.Progress}
+	},
+}
+
+var dataDownloads = kind{
+	name:      "DataDownload",
+	move:      "restore",
+	newObject: func() client.Object { return &v2alpha1.DataDownload{} },
+	newList:   func() client.ObjectList { return &v2alpha1.DataDownloadList{} },
+	read: func(obj client.Object) *subject {
+		dd, ok := obj.(*v2alpha1.DataDownload)
+		if !ok {
+			return nil
+		}
+		return &subject{Object: dd, phase: dd.Status.Phase, cancel: dd.Spec.Cancel, progress: dd.Status.Progress}
 	},
 }

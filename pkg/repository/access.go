@@ -36,6 +36,10 @@ type Access struct {
 	// repositories must not share one.
 	StateDir string
 
+	// CacheDir is an existing directory, on a volume of its own, for Kopia's cache. Four fifths of what is free there may be
+	// used. If empty, the cache is in StateDir, with the limit that Velero has, 5000 MB.
+	CacheDir string
+
 	// Log receives what Kopia says. If nil, it is dropped.
 	Log logrus.FieldLogger
 }

@@ -11,23 +11,10 @@ import (
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
-	"github.com/kopia/kopia/repo/content"
 )
 
 // openTimeout bounds opening a repository: a store that does not answer must not hold a mover for hours.
 const openTimeout = 2 * time.Minute
-
-// Limits of the caches, which Velero has too: 5000 MB, of which metadata gets a fifth.
-const (
-	cacheLimit         = 5000 << 20
-	metadataCacheLimit = cacheLimit / 5
-	contentCacheLimit  = cacheLimit - metadataCacheLimit
-
-	// cacheSoftPercent of a limit is what Kopia sweeps down to.
-	cacheSoftPercent = 80
-
-	listCacheSeconds = 30
-)
 
 const stateDirMode = 0o700
 
@@ -91,7 +78,7 @@ func connect(
 
 // openKopia opens the repository in the store.
 func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectRepository, error) {
-	file, err := writeConfig(access.StateDir)
+	file, err := writeConfig(access)
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +115,8 @@ func (c *connection) notInitialized(ctx context.Context) error {
 }
 
 // writeConfig writes the configuration file from which Kopia opens a repository.
-func writeConfig(stateDir string) (string, error) {
-	stateDir, err := filepath.Abs(stateDir)
+func writeConfig(access Access) (string, error) {
+	stateDir, err := filepath.Abs(access.StateDir)
 	if err != nil {
 		return "", fmt.Errorf("state directory: %w", err)
 	}
@@ -140,16 +127,13 @@ func writeConfig(stateDir string) (string, error) {
 	if err := os.Chmod(stateDir, stateDirMode); err != nil {
 		return "", fmt.Errorf("protect state directory: %w", err)
 	}
+	caching, err := cachingOptions(access, stateDir)
+	if err != nil {
+		return "", err
+	}
 	config, err := json.Marshal(repo.LocalConfig{
 		Storage: &blob.ConnectionInfo{Type: storageType, Config: struct{}{}},
-		Caching: &content.CachingOptions{
-			CacheDirectory:              filepath.Join(stateDir, "cache"),
-			ContentCacheSizeBytes:       contentCacheLimit / 100 * cacheSoftPercent,
-			ContentCacheSizeLimitBytes:  contentCacheLimit,
-			MetadataCacheSizeBytes:      metadataCacheLimit / 100 * cacheSoftPercent,
-			MetadataCacheSizeLimitBytes: metadataCacheLimit,
-			MaxListCacheDuration:        listCacheSeconds,
-		},
+		Caching: caching,
 		ClientOptions: repo.ClientOptions{
 			Hostname: clientHost, Username: clientUser, Description: "node-agent",
 			FormatBlobCacheDuration: -1, // read the format from the store when opening, not a copy of an earlier time

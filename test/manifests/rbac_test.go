@@ -81,6 +81,7 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: its DaemonSet", agent, "apps", "daemonsets", namespace, "get"),
 		Entry("agent: credentials", agent, "", "secrets", namespace, "get"),
 		Entry("mover: DataUploads", mover, "velero.io", "datauploads", namespace, "get", "watch", "patch"),
+		Entry("mover: DataDownloads", mover, "velero.io", "datadownloads", namespace, "get", "watch", "patch"),
 		Entry("mover: locations", mover, "velero.io", "backupstoragelocations", namespace, "get"),
 	)
 
@@ -103,6 +104,7 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: namespaces", agent, "", "namespaces", "", "get", "list"),
 		Entry("agent: more rights", agent, "rbac.authorization.k8s.io", "rolebindings", namespace, "create", "patch"),
 		Entry("mover: removal of DataUploads", mover, "velero.io", "datauploads", namespace, "create", "delete"),
+		Entry("mover: removal of DataDownloads", mover, "velero.io", "datadownloads", namespace, "create", "delete"),
 		Entry("mover: DataUploads of others", mover, "velero.io", "datauploads", elsewhere, "get", "patch"),
 		Entry("mover: all DataUploads", mover, "velero.io", "datauploads", namespace, "list", "update", "deletecollection"),
 		Entry("mover: Secrets", mover, "", "secrets", namespace, "get", "list", "watch"),

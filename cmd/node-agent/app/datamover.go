@@ -8,6 +8,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
@@ -17,69 +18,55 @@ import (
 )
 
 const (
-	// scratchVariable names a directory of the agent's pod, and by it of backup pods, that may be written to.
+	// scratchVariable names a directory of the agent's pod, and by it of movers' pods, that may be written to.
 	scratchVariable = "VELERO_SCRATCH_DIR"
 
 	nodeVariable = "NODE_NAME"
 )
 
-// ignoredBackupFlags are passed by newer agents of Velero. They serve movers that read changed blocks only.
-var ignoredBackupFlags = []string{
-	"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name",
-}
-
-// backupOptions are the flags of `data-mover backup`.
-type backupOptions struct {
+// moverOptions are the flags that all data movers have.
+type moverOptions struct {
 	volumePath             string
 	volumeMode             string
-	dataUpload             string
+	name                   string
 	attempt                int
 	resourceTimeout        time.Duration
 	terminationMessagePath string
+
+	// kind is that of the object called name, nameFlag the flag for it.
+	kind, nameFlag string
+	// ignored are flags that are accepted for Velero's sake.
+	ignored []string
 }
 
-func newDataMoverBackupCommand(g *globalOptions) *cobra.Command {
-	o := &backupOptions{}
-	cmd := &cobra.Command{
-		Use:   "backup",
-		Short: "Upload the volume of a DataUpload",
-		Long: "Upload the volume of a DataUpload into its backup repository, and leave the result in the termination message.\n" +
-			"Backup pods run this; it waits until the DataUpload is InProgress. Exit code 75 says that another attempt may succeed.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.validate(); err != nil {
-				return err
-			}
-			return runBackup(cmd, g, o)
-		},
-	}
+func (o *moverOptions) bind(cmd *cobra.Command) *pflag.FlagSet {
 	flags := cmd.Flags()
 	flags.StringVar(&o.volumePath, "volume-path", "", "mount point of the volume, or its device")
 	flags.StringVar(&o.volumeMode, "volume-mode", "", "mode of the volume: Filesystem or Block")
-	flags.StringVar(&o.dataUpload, "data-upload", "", "name of the DataUpload")
-	flags.IntVar(&o.attempt, "attempt", 1, "number of the attempt at the DataUpload; it stops when a later one has begun")
+	flags.StringVar(&o.name, o.nameFlag, "", "name of the "+o.kind)
+	flags.IntVar(&o.attempt, "attempt", 1, "number of the attempt at the "+o.kind+"; it stops when a later one has begun")
 	flags.DurationVar(&o.resourceTimeout, "resource-timeout", 0, "how long it may take to open the repository")
-	for _, name := range []string{"volume-path", "volume-mode", "data-upload", "resource-timeout"} {
+	for _, name := range []string{"volume-path", "volume-mode", o.nameFlag, "resource-timeout"} {
 		// It fails for unknown flags only.
 		_ = cmd.MarkFlagRequired(name)
 	}
 	flags.StringVar(&o.terminationMessagePath, "termination-message-path", corev1.TerminationMessagePathDefault,
 		"file for the result")
-	for _, name := range ignoredBackupFlags {
+	for _, name := range o.ignored {
 		flags.String(name, "", "accepted for Velero's sake")
 	}
-	return cmd
+	return flags
 }
 
-func (o *backupOptions) validate() error {
+func (o *moverOptions) validate() error {
 	switch mode := corev1.PersistentVolumeMode(o.volumeMode); {
 	case mode != corev1.PersistentVolumeFilesystem && mode != corev1.PersistentVolumeBlock:
 		return fmt.Errorf("--volume-mode is %q, it must be %s or %s",
 			o.volumeMode, corev1.PersistentVolumeFilesystem, corev1.PersistentVolumeBlock)
 	case o.volumePath == "":
 		return errors.New("--volume-path is empty")
-	case o.dataUpload == "":
-		return errors.New("--data-upload is empty")
+	case o.name == "":
+		return fmt.Errorf("--%s is empty", o.nameFlag)
 	case o.attempt < 1:
 		return fmt.Errorf("--attempt is %d, it must be 1 or more", o.attempt)
 	case o.resourceTimeout <= 0:
@@ -89,12 +76,16 @@ func (o *backupOptions) validate() error {
 	}
 }
 
-func runBackup(cmd *cobra.Command, g *globalOptions, o *backupOptions) error {
+// run makes what a mover works with, calls move and removes it again. field is how logs call the object.
+func (o *moverOptions) run(cmd *cobra.Command, g *globalOptions, field string, move func(mover.Options) error) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
 	log := g.log.WithFields(logrus.Fields{
-		"dataUpload": g.namespace + "/" + o.dataUpload,
-		"node":       os.Getenv(nodeVariable),
+		field:  g.namespace + "/" + o.name,
+		"node": os.Getenv(nodeVariable),
 	})
-	for _, name := range ignoredBackupFlags {
+	for _, name := range o.ignored {
 		if cmd.Flags().Changed(name) {
 			log.Debugf("Flag --%s has no effect", name)
 		}
@@ -118,21 +109,18 @@ func runBackup(cmd *cobra.Command, g *globalOptions, o *backupOptions) error {
 	}
 	defer removeWorkDir(workDir, log)
 
-	return mover.Upload(cmd.Context(), mover.UploadOptions{
-		Options: mover.Options{
-			Namespace:              g.namespace,
-			Name:                   o.dataUpload,
-			Attempt:                o.attempt,
-			VolumePath:             o.volumePath,
-			VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
-			ResourceTimeout:        o.resourceTimeout,
-			TerminationMessagePath: o.terminationMessagePath,
-			WorkDir:                workDir,
-			Client:                 c,
-			Clock:                  clock.RealClock{},
-			Log:                    log,
-		},
-		Open: mover.OpenUploader,
+	return move(mover.Options{
+		Namespace:              g.namespace,
+		Name:                   o.name,
+		Attempt:                o.attempt,
+		VolumePath:             o.volumePath,
+		VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
+		ResourceTimeout:        o.resourceTimeout,
+		TerminationMessagePath: o.terminationMessagePath,
+		WorkDir:                workDir,
+		Client:                 c,
+		Clock:                  clock.RealClock{},
+		Log:                    log,
 	})
 }
 

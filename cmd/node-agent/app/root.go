@@ -47,8 +47,8 @@ func newRootCommand() *cobra.Command {
 	})
 	g.bindFlags(root.PersistentFlags())
 
-	dataMover := newGroup("data-mover", "Run the process of a backup pod")
-	dataMover.AddCommand(newDataMoverBackupCommand(g))
+	dataMover := newGroup("data-mover", "Run the process of a backup or restore pod")
+	dataMover.AddCommand(newDataMoverBackupCommand(g), newDataMoverRestoreCommand(g))
 
 	// The DaemonSet of `velero install` calls the server as `velero node-agent server`.
 	asVelero := newGroup("node-agent", "Run the node agent, as `velero node-agent` does")

@@ -26,6 +26,13 @@ func backupArgs(more ...string) []string {
 	}, more...)
 }
 
+// restoreArgs are the arguments of a restore pod, followed by more.
+func restoreArgs(more ...string) []string {
+	return append([]string{
+		"data-mover", "restore", "--volume-path=/uid", "--volume-mode=Filesystem", "--data-download=dd", "--resource-timeout=10m0s",
+	}, more...)
+}
+
 var _ = Describe("The command line", func() {
 	BeforeEach(func() {
 		GinkgoT().Setenv("VELERO_NAMESPACE", "")
@@ -50,6 +57,8 @@ var _ = Describe("The command line", func() {
 		}),
 		Entry("help without a command", `data-mover`, nil),
 		Entry("help for data-mover", `backup`, []string{"data-mover"}),
+		Entry("help for data-mover", `restore`, []string{"data-mover"}),
+		Entry("the flags of data-mover restore", `--verify`, []string{"data-mover", "restore", "--help"}),
 		Entry("the flags of data-mover backup", `--termination-message-path`, []string{"data-mover", "backup", "--help"}),
 	)
 
@@ -76,6 +85,11 @@ var _ = Describe("The command line", func() {
 		Entry("a bad volume mode", `--volume-mode is "Tape", it must be Filesystem or Block`, backupArgs("--volume-mode=Tape")),
 		Entry("an empty volume path", `--volume-path is empty`, backupArgs("--volume-path=")),
 		Entry("an empty DataUpload", `--data-upload is empty`, backupArgs("--data-upload=")),
+		Entry("an empty DataDownload", `--data-download is empty`, restoreArgs("--data-download=")),
+		Entry("a restore without a DataDownload", `required flag(s) "data-download" not set`,
+			[]string{"data-mover", "restore", "--volume-path=/uid", "--volume-mode=Block", "--resource-timeout=1m"}),
+		Entry("no API server, with the flags of Velero's restore pods", `find out how to reach the API server: `,
+			restoreArgs("--kubeconfig=/nonexistent", "--cache-volume-path=", "--log-format=text", "--log-level=info")),
 		Entry("an attempt of zero", `--attempt is 0, it must be 1 or more`, backupArgs("--attempt=0")),
 		Entry("a timeout of zero", `--resource-timeout is 0s, it must be more than 0`, backupArgs("--resource-timeout=0")),
 		Entry("a timeout without a unit", `invalid argument "10" for "--resource-timeout" flag`, backupArgs("--resource-timeout=10")),

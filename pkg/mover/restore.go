@@ -1,0 +1,115 @@
+package mover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// Restorer is an open repository, to restore from.
+type Restorer interface {
+	Restore(ctx context.Context, request repository.RestoreRequest) (repository.RestoreResult, error)
+	// Verify compares what was restored with the repository.
+	Verify(ctx context.Context, request repository.RestoreRequest) error
+	Close(ctx context.Context) error
+}
+
+// OpenRestorer is the one of Kopia repositories.
+func OpenRestorer(ctx context.Context, access repository.Access) (Restorer, error) {
+	return repository.Open(ctx, access)
+}
+
+// RestoreOptions say what to restore, and with what.
+type RestoreOptions struct {
+	Options
+
+	// Open opens the repository. The context lives as long as the repository is used. It is required.
+	Open func(ctx context.Context, access repository.Access) (Restorer, error)
+	// CacheVolumePath is the mount point of a volume for the cache of the repository. If empty, it is in WorkDir.
+	CacheVolumePath string
+	// Verify says that what was written is compared with the repository, byte for byte.
+	Verify bool
+}
+
+// Restore writes the snapshot of a DataDownload into a volume. Its error is an *ExitError, with the text of the
+// termination message.
+func Restore(ctx context.Context, o RestoreOptions) error {
+	return run(ctx, o.Options, &restoreMover{RestoreOptions: o})
+}
+
+type restoreMover struct{ RestoreOptions }
+
+func (*restoreMover) kind() kind { return dataDownloads }
+
+func (r *restoreMover) move(ctx context.Context, m *movement, begun *subject) (fmt.Stringer, error) {
+	dd, ok := begun.Object.(*v2alpha1.DataDownload)
+	if !ok {
+		return nil, fmt.Errorf("%T is not a DataDownload", begun.Object)
+	}
+	progress := newReporter(m, begun)
+	request, err := restoreRequest(m, dd, progress)
+	if err != nil {
+		return nil, err
+	}
+	where := place{location: dd.Spec.BackupStorageLocation, volumeNamespace: dd.Spec.SourceNamespace}
+	restorer, err := openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Restorer, error) {
+		access.CacheDir = r.CacheVolumePath
+		return r.Open(ctx, access)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer closeRepository(ctx, restorer, m.Log)
+
+	var restored repository.RestoreResult
+	err = progress.during(ctx, func() (err error) {
+		restored, err = restorer.Restore(ctx, request)
+		if err == nil && r.Verify {
+			err = restorer.Verify(ctx, request)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("restore the volume of PersistentVolumeClaim %s/%s: %w",
+			dd.Spec.TargetVolume.Namespace, dd.Spec.TargetVolume.PVC, err)
+	}
+	progress.finish(ctx, restored.TotalBytes)
+	return result.Restored{
+		Target:     result.Volume{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
+		TotalBytes: restored.TotalBytes,
+	}, nil
+}
+
+func restoreRequest(m *movement, dd *v2alpha1.DataDownload, progress *reporter) (repository.RestoreRequest, error) {
+	request := repository.RestoreRequest{
+		SnapshotID:       dd.Spec.SnapshotID,
+		Path:             m.VolumePath,
+		Block:            m.block(),
+		Resume:           m.Attempt > 1,
+		Progress:         progress.observe,
+		ProgressInterval: firstInterval,
+	}
+	if request.SnapshotID == "" {
+		return request, errors.New("spec.snapshotID is empty: the DataUpload that it comes from did not complete")
+	}
+	// A wrong value is an error, where that of a backup is none: nothing is lost, and it can be put right and tried again.
+	var err error
+	if value, found := dd.Spec.DataMoverConfig[v2alpha1.ParallelFilesDownloadKey]; found {
+		if request.ParallelFiles, err = strconv.Atoi(value); err != nil || request.ParallelFiles <= 0 {
+			return request, fmt.Errorf("spec.dataMoverConfig: %s is %q, it must be a number greater than 0",
+				v2alpha1.ParallelFilesDownloadKey, value)
+		}
+	}
+	if value, found := dd.Spec.DataMoverConfig[v2alpha1.WriteSparseFilesKey]; found {
+		if request.Sparse, err = strconv.ParseBool(value); err != nil {
+			return request, fmt.Errorf(`spec.dataMoverConfig: %s is %q, it must be "true" or "false"`,
+				v2alpha1.WriteSparseFilesKey, value)
+		}
+	}
+	return request, nil
+}
