@@ -58,6 +58,7 @@ func (r *restoreMover) move(ctx context.Context, m *movement, begun *subject) (f
 	}
 	where := place{location: dd.Spec.BackupStorageLocation, volumeNamespace: dd.Spec.SourceNamespace}
 	restorer, err := openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Restorer, error) {
+		access.Restore = true
 		access.CacheDir = r.CacheVolumePath
 		return r.Open(ctx, access)
 	})

@@ -36,8 +36,11 @@ type Access struct {
 	// repositories must not share one.
 	StateDir string
 
-	// CacheDir is an existing directory, on a volume of its own, for Kopia's cache. Four fifths of what is free there may be
-	// used. If empty, the cache is in StateDir, with the limit that Velero has, 5000 MB.
+	// Restore says that nothing is uploaded. Then there is no cache on disk if the repository is not too large for that.
+	Restore bool
+
+	// CacheDir is an existing directory, on a volume of its own, for Kopia's caches. Four fifths of what is free there may be
+	// used. If empty, they are in StateDir and have up to 5000 MB.
 	CacheDir string
 
 	// Log receives what Kopia says. If nil, it is dropped.

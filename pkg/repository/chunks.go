@@ -7,13 +7,19 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/content"
 	"github.com/kopia/kopia/repo/object"
 	"golang.org/x/crypto/blake2b"
 )
+
+// wholePack is how many small files that are wanted soon must be in one pack for it to be read as a whole. A pack has 20 MiB,
+// and takes as long as some requests.
+const wholePack = 8
 
 // chunk is a part of a file, of some MiB at most, that is stored under an ID of its own.
 type chunk struct {
@@ -25,14 +31,15 @@ type chunk struct {
 type chunkReader struct {
 	repo.DirectRepository
 
+	packs *packHolder
 	known recognizer
 
 	mutex sync.Mutex
 	zeros map[object.ID]bool // of chunks that hold nothing but zeros
 }
 
-func newChunkReader(rep repo.DirectRepository) *chunkReader {
-	return &chunkReader{DirectRepository: rep, known: newRecognizer(rep), zeros: map[object.ID]bool{}}
+func newChunkReader(rep repo.DirectRepository, packs *packHolder) *chunkReader {
+	return &chunkReader{DirectRepository: rep, packs: packs, known: newRecognizer(rep), zeros: map[object.ID]bool{}}
 }
 
 // GetContent makes of the repository what Kopia reads objects from.
@@ -105,6 +112,25 @@ func (r *chunkReader) readAll(ctx context.Context, id object.ID) ([]byte, error)
 	}
 	defer reader.Close()
 	return io.ReadAll(reader)
+}
+
+// prefetch reads packs as a whole from which many contents are wanted.
+func (r *chunkReader) prefetch(ctx context.Context, wanted map[blob.ID][]content.ID) {
+	var packs []blob.ID
+	for id, contents := range wanted {
+		if len(contents) >= wholePack {
+			packs = append(packs, id)
+		}
+	}
+	slices.SortFunc(packs, func(a, b blob.ID) int { return len(wanted[b]) - len(wanted[a]) })
+	packs = packs[:min(len(packs), maxHeldPacks-1)]
+	if r.packs.metadata {
+		r.packs.hold(ctx, packs)
+		return
+	}
+	for _, id := range packs {
+		r.PrefetchContents(ctx, wanted[id][:1], "blobs")
+	}
 }
 
 // holds tells whether a file holds a chunk already. It reads the file, not the repository.

@@ -78,7 +78,7 @@ func connect(
 
 // openKopia opens the repository in the store.
 func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectRepository, error) {
-	file, err := writeConfig(access)
+	file, err := c.writeConfig(ctx, access)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (c *connection) notInitialized(ctx context.Context) error {
 }
 
 // writeConfig writes the configuration file from which Kopia opens a repository.
-func writeConfig(access Access) (string, error) {
+func (c *connection) writeConfig(ctx context.Context, access Access) (string, error) {
 	stateDir, err := filepath.Abs(access.StateDir)
 	if err != nil {
 		return "", fmt.Errorf("state directory: %w", err)
@@ -127,7 +127,7 @@ func writeConfig(access Access) (string, error) {
 	if err := os.Chmod(stateDir, stateDirMode); err != nil {
 		return "", fmt.Errorf("protect state directory: %w", err)
 	}
-	caching, err := cachingOptions(access, stateDir)
+	caching, err := c.caching(ctx, access, stateDir)
 	if err != nil {
 		return "", err
 	}

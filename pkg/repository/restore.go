@@ -102,7 +102,7 @@ func (r *Repository) newRestore(ctx context.Context, request RestoreRequest) (*r
 	task := &restoreTask{
 		request: request,
 		log:     r.log.WithField("snapshotID", request.SnapshotID),
-		chunks:  newChunkReader(r.kopia),
+		chunks:  newChunkReader(r.kopia, r.connection.storage.packs),
 		slots:   make(chan struct{}, max(request.ParallelFiles, min(chunksPerCPU*runtime.GOMAXPROCS(0), maxChunks))),
 	}
 	manifest, err := r.completeSnapshot(r.context(ctx), request.SnapshotID)

@@ -36,7 +36,8 @@ func openStorage(ctx context.Context, access Access, create bool) (*monitoredSto
 	if err != nil {
 		return nil, err
 	}
-	return &monitoredStorage{Storage: storage}, nil
+	packs := &packHolder{Storage: storage}
+	return &monitoredStorage{Storage: packs, packs: packs}, nil
 }
 
 // openerFor takes any provider that gives an s3Url for one that speaks S3, as Velero does.
@@ -60,6 +61,8 @@ func openerFor(access Access) (opener, error) {
 // was being uploaded had been unreadable.
 type monitoredStorage struct {
 	blob.Storage
+
+	packs *packHolder
 
 	mu      sync.Mutex
 	failure error

@@ -16,13 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// The walk is one or two batches ahead of the restore. A batch is full with that many files and links, or bytes in them.
 const (
-	// batchSize is how many files and links the walk is ahead of their restore.
-	batchSize = 512
-
-	// wholePack is how many small files of a batch must be in one pack for all of the pack to be read at once. A pack has
-	// 20 MiB, and takes as long as some requests.
-	wholePack = 8
+	batchLeaves = 512
+	batchBytes  = 32 << 20
 )
 
 // leaf is a file or a symbolic link.
@@ -45,8 +42,9 @@ func visit(ctx context.Context, chunks *chunkReader, root *snapshot.DirEntry, pa
 	if root.Type != snapshot.EntryTypeDirectory {
 		return errors.New("it is not the snapshot of a file system")
 	}
+	defer chunks.packs.release()
 	group, ctx := errgroup.WithContext(ctx)
-	leaves := make(chan leaf, batchSize)
+	leaves := make(chan leaf, batchLeaves)
 	for range parallel {
 		group.Go(func() error {
 			for leaf := range leaves {
@@ -73,7 +71,9 @@ type walk struct {
 	chunks *chunkReader
 	by     visitor
 	out    chan<- leaf
-	batch  []leaf
+
+	batch []leaf
+	bytes int64 // in it
 }
 
 func (w *walk) enter(ctx context.Context, dir string, entry *snapshot.DirEntry) error {
@@ -103,7 +103,8 @@ func (w *walk) enter(ctx context.Context, dir string, entry *snapshot.DirEntry) 
 
 func (w *walk) add(ctx context.Context, leaf leaf) error {
 	w.batch = append(w.batch, leaf)
-	if len(w.batch) < batchSize {
+	w.bytes += leaf.entry.FileSize
+	if len(w.batch) < batchLeaves && w.bytes < batchBytes {
 		return nil
 	}
 	return w.flush(ctx)
@@ -118,28 +119,23 @@ func (w *walk) flush(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	w.batch = w.batch[:0]
+	w.batch, w.bytes = w.batch[:0], 0
 	return nil
 }
 
-// prefetch brings packs into Kopia's cache, which otherwise reads each small file with a request of its own. It does so
-// while the batch before is being restored. It is no more than a hint: what is not in the cache is read later.
+// prefetch reads the packs that hold much of the batch, while the batch before is being restored.
 func (w *walk) prefetch(ctx context.Context) {
-	packs := map[blob.ID][]content.ID{}
+	wanted := map[blob.ID][]content.ID{}
 	for _, leaf := range w.batch {
 		id, _, direct := leaf.entry.ObjectID.ContentID()
 		if !direct || leaf.entry.FileSize == 0 {
 			continue
 		}
 		if info, err := w.chunks.ContentInfo(ctx, id); err == nil {
-			packs[info.PackBlobID] = append(packs[info.PackBlobID], id)
+			wanted[info.PackBlobID] = append(wanted[info.PackBlobID], id)
 		}
 	}
-	for _, contents := range packs {
-		if len(contents) >= wholePack {
-			w.chunks.PrefetchContents(ctx, contents[:1], "blobs")
-		}
-	}
+	w.chunks.prefetch(ctx, wanted)
 }
 
 // readDirectory reads the entries of a directory as they are stored. Kopia's own reader shows for a directory the time of
