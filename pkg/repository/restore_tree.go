@@ -69,6 +69,12 @@ func (t *treeRestore) finishDirectories() error {
 	return nil
 }
 
+// reads expects of a file that is there that it is right.
+func (t *treeRestore) reads(leaf leaf) bool {
+	info, err := os.Lstat(t.target(leaf.path))
+	return err != nil || info.Size() != leaf.entry.FileSize
+}
+
 func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
 	if err := ctx.Err(); err != nil {
 		return err

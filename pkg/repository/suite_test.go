@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(killedUpload) != "" {
 		os.Exit(uploadUntilKilled())
 	}
+	if os.Getenv(killedRestore) != "" {
+		os.Exit(restoreUntilKilled())
+	}
 	useMemory()
 	minio.MaxRetry = 2 // of 10, each after up to a second
 	os.Exit(m.Run())

@@ -1,9 +1,11 @@
 package repository_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +13,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kopia/kopia/fs"
+	"github.com/kopia/kopia/fs/localfs"
+	"github.com/kopia/kopia/fs/virtualfs"
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob/filesystem"
 	"github.com/kopia/kopia/repo/maintenance"
@@ -18,6 +23,7 @@ import (
 	"github.com/kopia/kopia/snapshot"
 	"github.com/kopia/kopia/snapshot/policy"
 	"github.com/kopia/kopia/snapshot/snapshotfs"
+	"github.com/kopia/kopia/snapshot/upload"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	. "github.com/onsi/gomega/gstruct"
@@ -49,6 +55,74 @@ func write(ctx context.Context, rep repo.Repository, change func(context.Context
 var source = snapshot.SourceInfo{
 	UserName: "default", Host: "default", Path: "snapshot-data-upload-download/kopia/" + namespace + "/" + pvc,
 }
+
+// makeIncomplete makes a checkpoint of a snapshot, and returns its ID.
+func makeIncomplete(ctx context.Context, rep repo.Repository, id string) string {
+	GinkgoHelper()
+	found, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(id))
+	Expect(err).NotTo(HaveOccurred())
+	found.IncompleteReason = "checkpoint"
+	write(ctx, rep, func(ctx context.Context, writer repo.RepositoryWriter) error {
+		return snapshot.UpdateSnapshot(ctx, writer, found)
+	})
+	return string(found.ID)
+}
+
+// uploadLikeVelero uploads what Velero makes of a volume, with Kopia alone.
+func uploadLikeVelero(ctx context.Context, rep repo.Repository, root fs.Directory) string {
+	GinkgoHelper()
+	var id manifest.ID
+	write(ctx, rep, func(ctx context.Context, writer repo.RepositoryWriter) error {
+		uploader := upload.NewUploader(writer)
+		saved, err := uploader.Upload(ctx, root, policy.BuildTree(nil, policy.DefaultPolicy), source)
+		if err == nil {
+			saved.Tags = map[string]string{"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia"}
+			id, err = snapshot.SaveSnapshot(ctx, writer, saved)
+		}
+		return err
+	})
+	return string(id)
+}
+
+var _ = Describe("What Velero has uploaded", func() {
+	var (
+		store *directoryStore
+		rep   repo.DirectRepository
+	)
+
+	BeforeEach(func(ctx context.Context) {
+		store = &directoryStore{dir: GinkgoT().TempDir()}
+		initialize(ctx, store.access(namespace))
+		rep = likeVelero(ctx, store)
+	})
+
+	It("is restored: a file system", func(ctx context.Context) {
+		volume := makeVolume()
+		Expect(os.Remove(filepath.Join(volume, "ignored/.kopiaignore"))).To(Succeed())
+		Expect(os.Remove(filepath.Join(volume, "cache/CACHEDIR.TAG"))).To(Succeed())
+		root, err := localfs.Directory(volume)
+		Expect(err).NotTo(HaveOccurred())
+		id := uploadLikeVelero(ctx, rep, root)
+		expectSame(restored(ctx, open(ctx, store.access(namespace)), id), describe(volume))
+	})
+
+	It("is restored: a device, which is one file that is streamed", func(ctx context.Context) {
+		content := randomBytes(8, 30<<20)
+		clear(content[5<<20 : 15<<20])
+		device := virtualfs.StreamingFileFromReader("/uid", io.NopCloser(bytes.NewReader(content)))
+		id := uploadLikeVelero(ctx, rep, virtualfs.NewStaticDirectory("/uid", []fs.Entry{device}))
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		Expect(os.WriteFile(target, randomBytes(9, 40<<20), 0o600)).To(Succeed())
+		repo := open(ctx, store.access(namespace))
+		result, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, Block: true})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(BeEquivalentTo(len(content)))
+		restored, err := os.ReadFile(target)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(bytes.Equal(restored, content)).To(BeTrue())
+		Expect(repo.Verify(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, Block: true})).To(Succeed())
+	})
+})
 
 var _ = Describe("A repository, as Velero sees it", func() {
 	var store *directoryStore

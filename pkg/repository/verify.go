@@ -76,6 +76,8 @@ func (v *verification) directory(path string, entry *snapshot.DirEntry) error {
 	return nil
 }
 
+func (*verification) reads(leaf) bool { return true }
+
 func (v *verification) leaf(ctx context.Context, leaf leaf) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -33,6 +33,8 @@ type leaf struct {
 type visitor interface {
 	// directory is called for one after the other, the root first.
 	directory(path string, entry *snapshot.DirEntry) error
+	// reads tells whether the content of a file is going to be read from the repository, as far as one can say beforehand.
+	reads(leaf leaf) bool
 	// leaf is called for several at the same time.
 	leaf(ctx context.Context, leaf leaf) error
 }
@@ -128,7 +130,7 @@ func (w *walk) prefetch(ctx context.Context) {
 	wanted := map[blob.ID][]content.ID{}
 	for _, leaf := range w.batch {
 		id, _, direct := leaf.entry.ObjectID.ContentID()
-		if !direct || leaf.entry.FileSize == 0 {
+		if !direct || leaf.entry.FileSize == 0 || !w.by.reads(leaf) {
 			continue
 		}
 		if info, err := w.chunks.ContentInfo(ctx, id); err == nil {

@@ -1,0 +1,152 @@
+package repository_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository"
+)
+
+// killedRestore is the environment variable with the doomedRestore of a process that is killed while it restores.
+const killedRestore = "NODE_AGENT_TEST_KILLED_RESTORE"
+
+// doomedRestore is what that process restores, and where to.
+type doomedRestore struct {
+	URL, CredentialsFile, StateDir, SnapshotID, Target string
+	Block                                              bool
+}
+
+// restoreUntilKilled is that process.
+func restoreUntilKilled() int {
+	var doomed doomedRestore
+	err := json.Unmarshal([]byte(os.Getenv(killedRestore)), &doomed)
+	if err == nil {
+		err = doomed.restore(context.Background())
+	}
+	fmt.Fprintln(os.Stderr, "the restore ended:", err)
+	return 1
+}
+
+func (d doomedRestore) restore(ctx context.Context) error {
+	repo, err := repository.Open(ctx, repository.Access{
+		Location:        newS3Location(d.URL),
+		VolumeNamespace: namespace,
+		Password:        password,
+		CredentialsFile: d.CredentialsFile,
+		StateDir:        d.StateDir,
+		Restore:         true,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = repo.Restore(ctx, repository.RestoreRequest{SnapshotID: d.SnapshotID, Path: d.Target, Block: d.Block, ParallelFiles: 1})
+	return err
+}
+
+// killWhileRestoring restores in another process, and kills that once it has read a number of parts and written 16 MiB.
+func killWhileRestoring(ctx context.Context, store *s3Store, doomed doomedRestore, parts int) {
+	GinkgoHelper()
+	access := store.access(namespace)
+	doomed.URL, doomed.CredentialsFile, doomed.StateDir = store.server.URL, access.CredentialsFile, access.StateDir
+	environment, err := json.Marshal(doomed)
+	Expect(err).NotTo(HaveOccurred())
+
+	stalled, dead := make(chan struct{}), make(chan struct{})
+	requests := &requestLog{}
+	store.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if !isData(r) {
+			return false
+		}
+		requests.add(r)
+		switch count := requests.count(); {
+		case count == parts+1:
+			close(stalled)
+			fallthrough
+		case count > parts:
+			<-dead
+			return true
+		}
+		return false
+	})
+	command := exec.CommandContext(ctx, os.Args[0])
+	command.Env = append(os.Environ(), killedRestore+"="+string(environment))
+	command.Stderr = GinkgoWriter
+	Expect(command.Start()).To(Succeed())
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	select {
+	case <-stalled:
+	case err := <-ended:
+		Fail(fmt.Sprint("the restore ended before it was killed: ", err))
+	}
+	file := doomed.Target
+	if !doomed.Block {
+		file = filepath.Join(file, "large")
+	}
+	Eventually(func() int64 { return allocated(file) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 16<<20))
+	Expect(command.Process.Kill()).To(Succeed())
+	Expect(<-ended).To(MatchError("signal: killed"))
+	close(dead)
+	store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+}
+
+var _ = Describe("A restore whose process was killed", func() {
+	const size = 48 << 20
+
+	// goOn restores the rest, and returns how much was there.
+	goOn := func(ctx context.Context, store *s3Store, restoring repository.RestoreRequest) int64 {
+		GinkgoHelper()
+		access := store.access(namespace)
+		access.Restore = true
+		repo := open(ctx, access)
+		result, err := repo.Restore(ctx, restoring)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.TotalBytes).To(BeEquivalentTo(size))
+		AddReportEntry("found", fmt.Sprintf("%d of %d bytes", result.FoundBytes, size))
+		Expect(repo.Verify(ctx, restoring)).To(Succeed())
+		return result.FoundBytes
+	}
+
+	It("goes on in the middle of a file, and takes nothing for complete that is not", func(ctx context.Context) {
+		store := newS3Store()
+		volume := GinkgoT().TempDir()
+		put(volume, "large", randomBytes(300, size), 0o640)
+		id := uploaded(ctx, open(ctx, store.access(namespace)), volume)
+		target := GinkgoT().TempDir()
+		killWhileRestoring(ctx, store, doomedRestore{SnapshotID: id, Target: target}, 6)
+
+		By("finding a file that has its size, but not its content, even with the time that it shall have")
+		info, err := os.Stat(filepath.Join(target, "large"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(info.Size()).To(BeEquivalentTo(size))
+		Expect(os.Chtimes(filepath.Join(target, "large"), anyTime, anyTime)).To(Succeed())
+		found := goOn(ctx, store, repository.RestoreRequest{SnapshotID: id, Path: target})
+		Expect(found).To(And(BeNumerically(">", 0), BeNumerically("<", size)))
+		expectSame(describe(target), describe(volume))
+	})
+
+	It("goes on in the middle of a device", func(ctx context.Context) {
+		store := newS3Store()
+		device := filepath.Join(GinkgoT().TempDir(), "device")
+		content := randomBytes(301, size)
+		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
+		uploading := request(device)
+		uploading.Block = true
+		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		Expect(err).NotTo(HaveOccurred())
+		target := filepath.Join(GinkgoT().TempDir(), "target")
+		killWhileRestoring(ctx, store, doomedRestore{SnapshotID: result.SnapshotID, Target: target, Block: true}, 6)
+		found := goOn(ctx, store, repository.RestoreRequest{SnapshotID: result.SnapshotID, Path: target, Block: true, Resume: true})
+		Expect(found).To(And(BeNumerically(">", 0), BeNumerically("<", size)))
+		Expect(os.ReadFile(target)).To(Equal(content))
+	})
+})
