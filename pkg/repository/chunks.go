@@ -31,6 +31,9 @@ type chunk struct {
 type chunkReader struct {
 	repo.DirectRepository
 
+	// escapedNames says that names of entries are escaped.
+	escapedNames bool
+
 	packs *packHolder
 	known recognizer
 

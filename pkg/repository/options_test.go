@@ -241,6 +241,31 @@ var _ = Describe("A provider", func() {
 	)
 })
 
+var _ = Describe("Names of entries", func() {
+	DescribeTable("are stored, and come back", func(name, stored string) {
+		Expect(escapeName(name)).To(Equal(stored))
+		Expect(unescapeName(stored)).To(Equal(name))
+	},
+		Entry("ASCII", "a b", "a b"),
+		Entry("UTF-8", "\u00e4\u6f22\U0001f600", "\u00e4\u6f22\U0001f600"),
+		Entry("Latin-1", "f\xfcr", "f\ueffcr"),
+		Entry("a mixture", "\u00e4\xff\xc3", "\u00e4\uefff\uefc3"),
+		Entry("what stands for what cannot be decoded", "\ufffd", "\ufffd"),
+		Entry("the characters that stand for bytes", "\uefff", "\uefee\uefbf\uefbf"),
+	)
+
+	DescribeTable("must be names", func(name, text string) {
+		Expect(checkName(name)).To(MatchError(ContainSubstring(text)))
+	},
+		Entry("nothing", "", "is not the name of a file"),
+		Entry("itself", ".", "is not the name of a file"),
+		Entry("up", "..", "is not the name of a file"),
+		Entry("a path", "a/../../b", "is not the name of a file"),
+		Entry("a NUL", "a\x00b", "is not the name of a file"),
+		Entry("a device", "/uid", "is a device"),
+	)
+})
+
 var _ = Describe("Texts of errors", func() {
 	DescribeTable("hold no secret", func(text, expected string) {
 		Expect(sanitize(text)).To(Equal(expected))

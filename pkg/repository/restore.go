@@ -110,6 +110,7 @@ func (r *Repository) newRestore(ctx context.Context, request RestoreRequest) (*r
 		return task, err
 	}
 	task.root = manifest.RootEntry
+	task.chunks.escapedNames = manifest.Tags[tagEscapedNames] != ""
 	task.total = dataSize(manifest)
 	return task, nil
 }

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -49,24 +50,33 @@ func (t *restoreTask) restoreChunk(ctx context.Context, to *output, c chunk) err
 
 // eachChunk does something with each chunk of a file, with several at the same time.
 func (t *restoreTask) eachChunk(ctx context.Context, chunks []chunk, do func(context.Context, chunk) error) error {
+	if len(chunks) == 1 {
+		if err := t.takeSlot(ctx); err != nil {
+			return err
+		}
+		defer t.freeSlot()
+		return do(ctx, chunks[0])
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, c := range chunks {
-		select {
-		case <-ctx.Done():
-			if err := group.Wait(); err != nil {
-				return err
-			}
-			return ctx.Err()
-		case t.slots <- struct{}{}:
+		if err := t.takeSlot(ctx); err != nil {
+			return cmp.Or(group.Wait(), err)
 		}
-		free := func() error {
-			defer func() { <-t.slots }()
+		group.Go(func() error {
+			defer t.freeSlot()
 			return do(ctx, c)
-		}
-		if len(chunks) == 1 {
-			return free()
-		}
-		group.Go(free)
+		})
 	}
 	return group.Wait()
 }
+
+func (t *restoreTask) takeSlot(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case t.slots <- struct{}{}:
+		return nil
+	}
+}
+
+func (t *restoreTask) freeSlot() { <-t.slots }

@@ -16,6 +16,9 @@ func (t *uploadTask) prepare(ctx context.Context, writer repo.RepositoryWriter, 
 	// The statistics count files, and the symbolic links found unchanged, which the counter has counted as well.
 	read := t.readBefore + uploaded.Stats.TotalFileSize - t.counter.cached.Load()
 	tags := snapshotTags(t.request.DataUploadUID, t.request.AsyncOperationID)
+	if t.escapedNames.Load() {
+		tags[tagEscapedNames] = "true"
+	}
 	prepared := completed(*uploaded, withIncremental(tags, min(read, dataSize(uploaded))))
 	// Kopia keeps it in memory until the writer is flushed.
 	id, err := snapshot.SaveSnapshot(ctx, writer, prepared)

@@ -25,6 +25,8 @@ const (
 	// Ours. Velero finds snapshots by tags that it knows, and takes no notice of others.
 	tagDataUpload  = "node-agent.io/data-upload-uid"
 	tagIncremental = "node-agent.io/incremental-bytes"
+	// tagEscapedNames is on snapshots in which names are escaped.
+	tagEscapedNames = "node-agent.io/escaped-names"
 )
 
 const (

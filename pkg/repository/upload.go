@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -131,6 +132,8 @@ type uploadTask struct {
 	counter    counter
 	log        logrus.FieldLogger
 
+	// escapedNames tells whether names were escaped.
+	escapedNames atomic.Bool
 	// readBefore is how many bytes earlier attempts have read that this one need not read again.
 	readBefore int64
 	// unreadable are complete snapshots of earlier attempts that are of no use.
@@ -211,7 +214,7 @@ func (t *uploadTask) root() (fs.Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read volume: %w", err)
 	}
-	return root, nil
+	return &storableDirectory{Directory: root, name: root.Name(), escaped: &t.escapedNames}, nil
 }
 
 // upload moves the data. It returns an error if not all of it was moved, and what was if Kopia came that far. Next to it is

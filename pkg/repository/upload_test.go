@@ -62,6 +62,10 @@ func makeVolume() string {
 	put(dir, "odd/quote\"back\\slash*?", []byte("4"), 0o644)
 	put(dir, "odd/"+strings.Repeat("n", 255), []byte("5"), 0o644)
 	put(dir, "odd/.hidden", []byte("6"), 0o644)
+	put(dir, "odd/latin-\xe4", []byte("a"), 0o644)
+	put(dir, "odd/latin-\xf6", []byte("b"), 0o644)
+	put(dir, "odd/\xff/\uefff", []byte("c"), 0o644)
+	link(dir, "odd/\xfe", "latin-\xe4")
 	put(dir, "lost+found/#12", []byte("7"), 0o600)
 	// None of these may make Kopia leave something out.
 	put(dir, "ignored/.kopiaignore", []byte("*\n"), 0o644)

@@ -152,6 +152,11 @@ func (r *chunkReader) readDirectory(ctx context.Context, dir string, id object.I
 	if err != nil {
 		return nil, fmt.Errorf("read directory %s from the repository: %w", dir, err)
 	}
+	if r.escapedNames {
+		for _, entry := range content.Entries {
+			entry.Name = unescapeName(entry.Name)
+		}
+	}
 	return content.Entries, nil
 }
 
