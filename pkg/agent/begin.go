@@ -27,7 +27,10 @@ const (
 	beginPatience = 5 * time.Second
 )
 
-const installSnapshotter = "install the CRDs and the controller of the CSI external-snapshotter"
+const (
+	installVelero      = "install Velero's CRDs (velero install --crds-only)"
+	installSnapshotter = "install the CRDs and the controller of the CSI external-snapshotter"
+)
 
 // awaitServed waits until the cluster serves all kinds that are worked on, and says what is missing. It fails when ctx
 // ends first.
@@ -46,7 +49,8 @@ func checkServed(mapper meta.RESTMapper) error {
 		kind schema.GroupVersionKind
 		hint string
 	}{
-		{v2alpha1.GroupVersion.WithKind("DataUpload"), "install Velero's CRDs (velero install --crds-only)"},
+		{v2alpha1.GroupVersion.WithKind(v2alpha1.KindDataUpload), installVelero},
+		{v2alpha1.GroupVersion.WithKind(v2alpha1.KindDataDownload), installVelero},
 		{snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshot"), installSnapshotter},
 		{snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshotContent"), installSnapshotter},
 	} {

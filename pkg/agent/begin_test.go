@@ -15,6 +15,7 @@ var _ = Describe("an agent that leads", func() {
 	It("waits for kinds that the cluster does not serve yet, and says for which", func(ctx context.Context) {
 		mapper := meta.NewDefaultRESTMapper(nil)
 		mapper.Add(v2alpha1.GroupVersion.WithKind("DataUpload"), meta.RESTScopeNamespace)
+		mapper.Add(v2alpha1.GroupVersion.WithKind("DataDownload"), meta.RESTScopeNamespace)
 		mapper.Add(snapshotv1.SchemeGroupVersion.WithKind("VolumeSnapshot"), meta.RESTScopeNamespace)
 		s := &standstill{}
 		stopped, stop := context.WithCancel(ctx)

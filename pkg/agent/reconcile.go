@@ -13,6 +13,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 )
@@ -46,8 +47,11 @@ func reconcile(
 	if err := configuration.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	reconciler := &dataupload.Reconciler{
-		Options: dataupload.Options{
+	if err := datamovement.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	uploads := dataupload.New(datamovement.Engine{
+		Options: datamovement.Options{
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
 			Config:         configuration.Config,
@@ -60,8 +64,8 @@ func reconcile(
 		Events: recorder,
 		Clock:  clock.RealClock{},
 		Log:    options.Log,
-	}
-	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
+	})
+	if err := uploads.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	if options.ManageRepositories {
@@ -76,7 +80,7 @@ func reconcile(
 			return err
 		}
 	}
-	if err := addSweeper(mgr, options, reconciler); err != nil {
+	if err := addSweeper(mgr, options, uploads); err != nil {
 		return err
 	}
 	go standstill.awaitInformers(ctx, mgr.GetCache(), failures, watched)
@@ -116,7 +120,7 @@ func newManager(
 ) (mgr ctrl.Manager, watched []client.Object, err error) {
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
-	cacheOptions := dataupload.CacheOptions(options.Namespace)
+	cacheOptions := datamovement.CacheOptions(options.Namespace)
 	configuration.LimitCache(&cacheOptions)
 	cacheOptions.DefaultWatchErrorHandler = failures.record
 	mgr, err = ctrl.NewManager(restConfig, ctrl.Options{

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 )
@@ -31,9 +32,9 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 		Grace:     grace,
 		Reader:    live,
 		Live:      live,
-		Remover: &dataupload.Reconciler{
-			Options: dataupload.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
-		},
+		Remover: dataupload.New(datamovement.Engine{
+			Options: datamovement.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
+		}),
 		Clock: clock.RealClock{},
 		Log:   log,
 	}, nil

@@ -129,7 +129,7 @@ func warnUnusedAffinity(c *checker, n *node, path string) {
 }
 
 // reservedLabels tie a backup pod to its DataUpload and to the other backup pods.
-var reservedLabels = []string{"velero.io/data-upload", "velero.io/exposer-pod-group", "node-agent.io/data-upload-uid"}
+var reservedLabels = []string{"velero.io/data-upload", "velero.io/data-download", "velero.io/exposer-pod-group", "node-agent.io/owner-uid"}
 
 func checkReservedLabels(c *checker, n *node, path string) {
 	for _, m := range n.members {

@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	// podGroupLabel lets the scheduler spread backup pods over the nodes.
-	podGroupLabel = "velero.io/exposer-pod-group"
-	podGroup      = "snapshot-exposer"
+	// backupPodGroup lets the scheduler spread backup pods over the nodes.
+	backupPodGroup = "snapshot-exposer"
 
 	// spcType is the SELinux type of a super-privileged container: the volume need not be relabelled for it.
 	spcType = "spc_t"
@@ -54,7 +53,7 @@ func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume,
 				MaxSkew:           1,
 				TopologyKey:       corev1.LabelHostname,
 				WhenUnsatisfiable: corev1.ScheduleAnyway,
-				LabelSelector:     &metav1.LabelSelector{MatchLabels: map[string]string{podGroupLabel: podGroup}},
+				LabelSelector:     &metav1.LabelSelector{MatchLabels: map[string]string{v2alpha1.ExposerPodGroupLabel: backupPodGroup}},
 			}},
 			Volumes: append([]corev1.Volume{{
 				Name: string(du.UID),
@@ -79,7 +78,7 @@ func VolumePath(du *v2alpha1.DataUpload) string {
 func podLabels(du *v2alpha1.DataUpload, configured config.Upload, template AgentTemplate) map[string]string {
 	labels := map[string]string{}
 	maps.Copy(labels, configuredOr(template.Labels, configured.PodLabels))
-	labels[podGroupLabel] = podGroup
+	labels[v2alpha1.ExposerPodGroupLabel] = backupPodGroup
 	maps.Copy(labels, Labels(du))
 	return labels
 }

@@ -32,13 +32,16 @@ func snapshotError(snapshot *snapshotv1.VolumeSnapshot) string {
 	return *snapshot.Status.Error.Message
 }
 
-// Exposed is what is known about a backupPVC and its backup pod that are not ready.
+// Exposed is what is known about a PVC made for a DataUpload or DataDownload and its pod that are not ready.
 type Exposed struct {
-	PVC *corev1.PersistentVolumeClaim
-	Pod *corev1.Pod
-	// Class is the storage class of the source PVC, under which section backupPVC of the configuration has the settings.
+	// Words name both.
+	Words Words
+	PVC   *corev1.PersistentVolumeClaim
+	Pod   *corev1.Pod
+	// Class is the storage class of the source PVC, under which section backupPVC of the configuration has the settings. Empty
+	// for a DataDownload.
 	Class string
-	// StorageClassFound tells whether the backupPVC's storage class exists.
+	// StorageClassFound tells whether the storage class of PVC exists.
 	StorageClassFound bool
 	// Provisioner is who makes volumes of that class.
 	Provisioner string
@@ -48,8 +51,8 @@ type Exposed struct {
 	Events []corev1.Event
 }
 
-// Explain says why the backup pod does not run yet: the cause, not the symptom, so the backupPVC is looked at before
-// the pod that waits for it.
+// Explain says why the pod does not run yet: the cause, not the symptom, so the PVC is looked at before the pod that waits
+// for it.
 func Explain(e Exposed) Reason {
 	bound := e.PVC.Status.Phase == corev1.ClaimBound
 	pvc, pod := explainPVC(e), explainPod(e)

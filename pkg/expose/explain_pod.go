@@ -10,7 +10,7 @@ import (
 )
 
 func explainPod(e Exposed) Reason {
-	name := e.Pod.Namespace + "/" + e.Pod.Name
+	name := e.Words.Pod + " " + e.Pod.Namespace + "/" + e.Pod.Name
 	for _, status := range slices.Concat(e.Pod.Status.InitContainerStatuses, e.Pod.Status.ContainerStatuses) {
 		if reason, found := e.explainContainer(name, status); found {
 			return reason
@@ -22,7 +22,7 @@ func explainPod(e Exposed) Reason {
 	if event := e.complaint("Pod"); event != nil {
 		return e.explainNode(name, event)
 	}
-	reason := Reason{Code: WaitingForBackupPod, Expected: true, Message: fmt.Sprintf("backup pod %s is not running yet", name)}
+	reason := Reason{Code: e.Words.WaitingForPodCode, Expected: true, Message: fmt.Sprintf("%s is not running yet", name)}
 	if node := e.Pod.Spec.NodeName; node != "" {
 		reason.Message += " on node " + node
 	}
@@ -43,13 +43,13 @@ func (e Exposed) explainContainer(pod string, status corev1.ContainerStatus) (Re
 	case slices.Contains(pullStates, waiting.Reason):
 		return Reason{
 			Code:    ImagePullFailed,
-			Message: fmt.Sprintf("backup pod %s cannot pull image %s", pod, imageOf(e.Pod, status.Name)),
+			Message: fmt.Sprintf("%s cannot pull image %s", pod, imageOf(e.Pod, status.Name)),
 			Quote:   e.pullError(waiting),
 		}, true
 	}
 	return e.withHint(Reason{
 		Code:    ContainerNotStarting,
-		Message: fmt.Sprintf("backup pod %s: container does not start", pod),
+		Message: fmt.Sprintf("%s: container does not start", pod),
 		Quote:   strings.TrimSuffix(waiting.Reason+": "+waiting.Message, ": "),
 	}), true
 }
@@ -95,7 +95,7 @@ func unscheduled(pod *corev1.Pod) string {
 func (e Exposed) explainUnscheduled(name, words string) Reason {
 	reason := Reason{
 		Code:    Unschedulable,
-		Message: fmt.Sprintf("backup pod %s cannot be scheduled", name),
+		Message: fmt.Sprintf("%s cannot be scheduled", name),
 		Quote:   words,
 		// The scheduler's complaint about a backupPVC on its way is no news, and it stands for a moment longer.
 		Expected: mentionsClaim(words),
@@ -106,7 +106,7 @@ func (e Exposed) explainUnscheduled(name, words string) Reason {
 	case event.Reason == "TriggeredScaleUp" || event.Reason == "Nominated":
 		return Reason{
 			Code: WaitingForAutoscaler, Expected: true,
-			Message: fmt.Sprintf("backup pod %s waits for a node that the autoscaler is starting", name),
+			Message: fmt.Sprintf("%s waits for a node that the autoscaler is starting", name),
 			Quote:   event.Reason + ": " + textOf(event),
 		}
 	default:
@@ -125,7 +125,7 @@ func mentionsClaim(message string) bool {
 func (e Exposed) explainNode(name string, event *corev1.Event) Reason {
 	reason := Reason{
 		Code:    ContainerNotStarting,
-		Message: "backup pod " + name,
+		Message: name,
 		Quote:   event.Reason + ": " + textOf(event),
 	}
 	if slices.Contains([]string{"FailedMount", "FailedAttachVolume", "FailedMapVolume"}, event.Reason) {

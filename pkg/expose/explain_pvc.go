@@ -13,36 +13,36 @@ import (
 const selectedNodeAnnotation = "volume.kubernetes.io/selected-node"
 
 func explainPVC(e Exposed) Reason {
-	name := e.PVC.Namespace + "/" + e.PVC.Name
+	name := e.Words.PVC + " " + e.PVC.Namespace + "/" + e.PVC.Name
 	class := ""
 	if e.PVC.Spec.StorageClassName != nil {
 		class = *e.PVC.Spec.StorageClassName
 	}
-	described := fmt.Sprintf("backupPVC %s (storage class %q, %s)", name, class, accessModes(e.PVC))
+	described := fmt.Sprintf("%s (storage class %q, %s)", name, class, accessModes(e.PVC))
 	switch event := e.complaint("PersistentVolumeClaim"); {
 	case !e.StorageClassFound:
-		return Reason{Code: StorageClassMissing, Message: fmt.Sprintf("backupPVC %s: storage class %q not found", name, class)}
+		return Reason{Code: StorageClassMissing, Message: fmt.Sprintf("%s: storage class %q not found", name, class)}
 	case e.PVC.Status.Phase == corev1.ClaimLost:
 		return Reason{
 			Code:    ProvisioningFailed,
-			Message: fmt.Sprintf("backupPVC %s has lost its persistent volume %s", name, e.PVC.Spec.VolumeName),
+			Message: fmt.Sprintf("%s has lost its persistent volume %s", name, e.PVC.Spec.VolumeName),
 		}
 	case event != nil:
 		return unprovisioned(e, described, event)
 	case e.PVC.Annotations[selectedNodeAnnotation] != "":
 		return Reason{
-			Code: WaitingForBackupPVC, Expected: true,
+			Code: e.Words.WaitingForPVCCode, Expected: true,
 			Message: fmt.Sprintf("%s is being provisioned for node %s", described, e.PVC.Annotations[selectedNodeAnnotation]),
 		}
 	case e.DelayedBinding:
 		return Reason{
 			Code: WaitingForFirstConsumer, Expected: true,
-			Message: described + " is provisioned when the scheduler has chosen a node for the backup pod",
+			Message: described + " is provisioned when the scheduler has chosen a node for the " + e.Words.Pod,
 		}
 	}
 	// Nobody complains about a provisioner that does not run, so its name is said.
 	return Reason{
-		Code: WaitingForBackupPVC, Expected: true,
+		Code: e.Words.WaitingForPVCCode, Expected: true,
 		Message: fmt.Sprintf("%s is not bound yet, provisioner %s has not made its volume", described, e.Provisioner),
 	}
 }

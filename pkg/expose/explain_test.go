@@ -9,14 +9,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
+
+// uploading are the words for what is made for DataUploads.
+var uploading = expose.WordsFor(v2alpha1.KindDataUpload)
 
 // exposed is a healthy backupPVC and pod that were made a moment ago.
 func exposed(changes ...func(*expose.Exposed)) expose.Exposed {
 	du, section, volume := dataUpload(), config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem)
 	e := expose.Exposed{
+		Words:             uploading,
 		PVC:               expose.BackupPVC(du, section, volume),
 		Pod:               expose.BackupPod(du, config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
 		Class:             "gold",
@@ -111,20 +116,20 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Expect(reason.Text()).NotTo(ContainSubstring("\n"))
 },
 	Entry("nothing wrong, backupPVC on its way", exposed(),
-		expose.WaitingForBackupPVC, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`,
+		uploading.WaitingForPVCCode, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`,
 		"provisioner disks.example.com has not made its volume"),
-	Entry("nothing wrong, pod on its way", exposed(bound), expose.WaitingForBackupPod, true, "is not running yet"),
+	Entry("nothing wrong, pod on its way", exposed(bound), uploading.WaitingForPodCode, true, "is not running yet"),
 	Entry("nothing wrong, pod on its node", exposed(bound, func(e *expose.Exposed) { e.Pod.Spec.NodeName = "node-7" }),
-		expose.WaitingForBackupPod, true, "is not running yet on node node-7"),
+		uploading.WaitingForPodCode, true, "is not running yet on node node-7"),
 	Entry("nothing wrong, class waits for the pod", exposed(late),
 		expose.WaitingForFirstConsumer, true, "is provisioned when the scheduler has chosen a node"),
 	Entry("nothing wrong, node chosen", exposed(late, func(e *expose.Exposed) {
 		e.PVC.Annotations = map[string]string{"volume.kubernetes.io/selected-node": "node-7"}
-	}), expose.WaitingForBackupPVC, true, "is being provisioned for node node-7"),
+	}), uploading.WaitingForPVCCode, true, "is being provisioned for node node-7"),
 	Entry("storage class missing", exposed(func(e *expose.Exposed) { e.StorageClassFound = false }, unschedulable(unboundClaims)),
 		expose.StorageClassMissing, false, `storage class "fast" not found`),
 	Entry("a class that is gone after the backupPVC was bound does not matter",
-		exposed(bound, func(e *expose.Exposed) { e.StorageClassFound = false }), expose.WaitingForBackupPod, true),
+		exposed(bound, func(e *expose.Exposed) { e.StorageClassFound = false }), uploading.WaitingForPodCode, true),
 	Entry("provisioner error, in its own words, and not the scheduler's complaint about it",
 		exposed(unschedulable(unboundClaims), warning("PersistentVolumeClaim", "ProvisioningFailed", "rpc error:\n  no space left", 0)),
 		expose.ProvisioningFailed, false, "ProvisioningFailed: rpc error: no space left", "ReadWriteOnce"),
@@ -135,7 +140,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("backupPVC lost its volume", exposed(func(e *expose.Exposed) {
 		e.PVC.Status.Phase, e.PVC.Spec.VolumeName = corev1.ClaimLost, "pv-7"
 	}), expose.ProvisioningFailed, false, "pv-7"),
-	Entry("scheduler waits for the backupPVC: no news", exposed(unschedulable(unboundClaims)), expose.WaitingForBackupPVC, true),
+	Entry("scheduler waits for the backupPVC: no news", exposed(unschedulable(unboundClaims)), uploading.WaitingForPVCCode, true),
 	Entry("scheduler has not seen yet that the backupPVC is bound", exposed(bound, unschedulable(unboundClaims)),
 		expose.Unschedulable, true, "unbound immediate PersistentVolumeClaims"),
 	Entry("no node fits", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
@@ -161,7 +166,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 		}),
 		expose.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: incompatible with nodepool"),
 	Entry("what the autoscaler did for a pod that has a node by now", exposed(bound, event("Pod", "TriggeredScaleUp", "x", 0, 0)),
-		expose.WaitingForBackupPod, true),
+		uploading.WaitingForPodCode, true),
 	Entry("image cannot be pulled, and nothing says why",
 		exposed(bound, containerWaiting("ImagePullBackOff", `Back-off pulling image "registry/agent:v1"`)),
 		expose.ImagePullFailed, false, `cannot pull image registry/agent:v1: Back-off pulling image`),
@@ -169,7 +174,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 		expose.ContainerNotStarting, false, "does not start: CreateContainerConfigError"),
 	Entry("container cannot be made", exposed(bound, containerWaiting("CreateContainerConfigError", `secret "x" not found`)),
 		expose.ContainerNotStarting, false, `secret "x" not found`),
-	Entry("container is being made", exposed(bound, containerWaiting("ContainerCreating", "")), expose.WaitingForBackupPod, true),
+	Entry("container is being made", exposed(bound, containerWaiting("ContainerCreating", "")), uploading.WaitingForPodCode, true),
 	Entry("volume cannot be mounted", exposed(bound, warning("Pod", "FailedMount", "permission denied", 0)),
 		expose.MountFailed, false, "FailedMount: permission denied"),
 	Entry("volume cannot be attached, and the kubelet only says that it waits", exposed(bound,
@@ -187,7 +192,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("no network for the pod", exposed(bound, warning("Pod", "FailedCreatePodSandBox", "plugin type calico failed", 0)),
 		expose.ContainerNotStarting, false, "FailedCreatePodSandBox: plugin type calico failed"),
 	Entry("a warning of no consequence", exposed(bound, warning("Pod", "DNSConfigForming", "Nameserver limits were exceeded", 0)),
-		expose.WaitingForBackupPod, true),
+		uploading.WaitingForPodCode, true),
 	Entry("driver without ReadOnlyMany, at provisioning", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
 		"rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_READER_ONLY not supported", 0)),
 		expose.ReadOnlyManyUnsupported, false, "MULTI_NODE_READER_ONLY not supported", "readOnly needs a CSI driver", "remove backupPVC.gold.readOnly"),
@@ -204,7 +209,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("file system that wants to be repaired", exposed(readOnly, bound, warning("Pod", "FailedMount",
 		"mount failed: recovery required on readonly filesystem", 0)), expose.MountFailed, false, "remove backupPVC.gold.readOnly"),
 	Entry("a complaint about a class that has come to be", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
-		`storageclass.storage.k8s.io "fast" not found`, 0)), expose.WaitingForBackupPVC, true),
+		`storageclass.storage.k8s.io "fast" not found`, 0)), uploading.WaitingForPVCCode, true),
 	Entry("label of a read-only volume", exposed(readOnly, bound, containerWaiting("CreateContainerError", relabel)),
 		expose.SELinuxRelabelFailed, false, "read-only file system", "backupPVC.gold.spcNoRelabeling: true"),
 	Entry("label of a read-only volume with spc_t", exposed(readOnlySPC, bound, containerWaiting("CreateContainerError", relabel)),
@@ -212,7 +217,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 	Entry("label of a volume that may be written", exposed(bound, containerWaiting("CreateContainerError", relabel)),
 		expose.ContainerNotStarting, false, "read-only file system"),
 	Entry("an old word of the scheduler is no mount failure", exposed(bound, warning("Pod", "FailedScheduling", "earlier", 0)),
-		expose.WaitingForBackupPod, true),
+		uploading.WaitingForPodCode, true),
 )
 
 var _ = DescribeTable("why a VolumeSnapshot is not ready", func(status *snapshotv1.VolumeSnapshotStatus, code string, words string) {

@@ -15,62 +15,80 @@ import (
 )
 
 const (
-	// OwnerUIDLabel carries the UID of the DataUpload that an object was made for. Cluster-scoped objects cannot have a
-	// namespaced owner reference and are found by it.
-	OwnerUIDLabel = "node-agent.io/data-upload-uid"
-	// OwnerAnnotation carries namespace and name of that DataUpload on cluster-scoped objects.
-	OwnerAnnotation = "node-agent.io/data-upload"
+	// OwnerUIDLabel carries the UID of the DataUpload or DataDownload that an object was made for. Cluster-scoped objects
+	// cannot have a namespaced owner reference and are found by it.
+	OwnerUIDLabel = "node-agent.io/owner-uid"
+	// uploadAnnotation carries namespace and name of a DataUpload on cluster-scoped objects made for it, downloadAnnotation
+	// those of a DataDownload.
+	uploadAnnotation   = "node-agent.io/data-upload"
+	downloadAnnotation = "node-agent.io/data-download"
 	// SourceContentAnnotation on the alias VolumeSnapshotContent names the source's, which must go after the source
 	// VolumeSnapshot that points to it is gone.
 	SourceContentAnnotation = "node-agent.io/source-content"
 )
 
-// Labels are carried by every object made for the DataUpload.
-func Labels(du *v2alpha1.DataUpload) map[string]string {
+// NameLabel is the label that holds the owner's name on every object made for a DataUpload or DataDownload.
+func NameLabel(kind string) string {
+	if kind == v2alpha1.KindDataDownload {
+		return v2alpha1.DataDownloadLabel
+	}
+	return v2alpha1.DataUploadLabel
+}
+
+func ownerAnnotation(kind string) string {
+	if kind == v2alpha1.KindDataDownload {
+		return downloadAnnotation
+	}
+	return uploadAnnotation
+}
+
+// Labels are carried by every object made for a DataUpload or DataDownload.
+func Labels(move v2alpha1.DataMove) map[string]string {
 	return map[string]string{
-		v2alpha1.DataUploadLabel: velerov1.LabelValue(du.Name),
-		OwnerUIDLabel:            string(du.UID),
+		NameLabel(move.MoveKind()): velerov1.LabelValue(move.GetName()),
+		OwnerUIDLabel:              string(move.GetUID()),
 	}
 }
 
-// OwnerReference makes the DataUpload the controller of an object in its own namespace.
-func OwnerReference(du *v2alpha1.DataUpload) metav1.OwnerReference {
+// OwnerReference makes a DataUpload or DataDownload the controller of an object in its own namespace.
+func OwnerReference(move v2alpha1.DataMove) metav1.OwnerReference {
 	return metav1.OwnerReference{
 		APIVersion: v2alpha1.GroupVersion.String(),
-		Kind:       "DataUpload",
-		Name:       du.Name,
-		UID:        du.UID,
+		Kind:       move.MoveKind(),
+		Name:       move.GetName(),
+		UID:        move.GetUID(),
 		Controller: new(true),
 	}
 }
 
-// IsOurs tells whether the object was made for this very DataUpload. An object of stock Velero has only the owner
-// reference, a cluster-scoped one of ours only the label.
-func IsOurs(obj metav1.Object, du *v2alpha1.DataUpload) bool {
-	return metav1.IsControlledBy(obj, du) || obj.GetLabels()[OwnerUIDLabel] == string(du.UID)
+// IsOurs tells whether the object was made for this very DataUpload or DataDownload. An object of stock Velero has only the
+// owner reference, a cluster-scoped one of ours only the label.
+func IsOurs(obj metav1.Object, move v2alpha1.DataMove) bool {
+	return metav1.IsControlledBy(obj, move) || obj.GetLabels()[OwnerUIDLabel] == string(move.GetUID())
 }
 
-// Owner returns the DataUpload that a cluster-scoped object was made for, and false if it is none of ours.
-func Owner(obj metav1.Object) (types.NamespacedName, bool) {
-	namespace, name, found := strings.Cut(obj.GetAnnotations()[OwnerAnnotation], "/")
+// Owner returns the DataUpload or DataDownload, as kind says, that a cluster-scoped object was made for, and false if there
+// is none.
+func Owner(obj metav1.Object, kind string) (types.NamespacedName, bool) {
+	namespace, name, found := strings.Cut(obj.GetAnnotations()[ownerAnnotation(kind)], "/")
 	return types.NamespacedName{Namespace: namespace, Name: name}, found && namespace != "" && name != ""
 }
 
-// ClaimedBy tells whether a persistent volume belongs to the backupPVC of a DataUpload, be that PVC gone or not. One that
-// somebody has bound to another claim since does not.
-func ClaimedBy(pv *corev1.PersistentVolume, dataUpload types.NamespacedName) bool {
+// ClaimedBy tells whether a persistent volume belongs to the PVC that was made for a DataUpload or DataDownload, be that PVC
+// gone or not. One that somebody has bound to another claim since does not.
+func ClaimedBy(pv *corev1.PersistentVolume, owner types.NamespacedName) bool {
 	claim := pv.Spec.ClaimRef
-	return claim == nil || claim.Namespace == dataUpload.Namespace && claim.Name == dataUpload.Name
+	return claim == nil || claim.Namespace == owner.Namespace && claim.Name == owner.Name
 }
 
-// Mark makes a cluster-scoped object findable as one of the DataUpload's.
-func Mark(obj metav1.Object, du *v2alpha1.DataUpload) {
+// Mark makes a cluster-scoped object findable as one of the DataUpload's or DataDownload's.
+func Mark(obj metav1.Object, move v2alpha1.DataMove) {
 	labels := map[string]string{}
 	maps.Copy(labels, obj.GetLabels())
-	maps.Copy(labels, Labels(du))
+	maps.Copy(labels, Labels(move))
 	obj.SetLabels(labels)
 	annotations := map[string]string{}
 	maps.Copy(annotations, obj.GetAnnotations())
-	annotations[OwnerAnnotation] = du.Namespace + "/" + du.Name
+	annotations[ownerAnnotation(move.MoveKind())] = move.GetNamespace() + "/" + move.GetName()
 	obj.SetAnnotations(annotations)
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -62,7 +63,7 @@ var _ = Describe("the alias of a snapshot", func() {
 		content, err := expose.AliasContent(du, sourceContent())
 		Expect(err).NotTo(HaveOccurred())
 		Expect(expose.IsOurs(content, du)).To(BeTrue())
-		owner, found := expose.Owner(content)
+		owner, found := expose.Owner(content, v2alpha1.KindDataUpload)
 		Expect(found).To(BeTrue())
 		Expect(owner.String()).To(Equal("velero/" + du.Name))
 		Expect(content.Annotations).To(HaveKeyWithValue(expose.SourceContentAnnotation, "snapcontent-1"))
@@ -96,11 +97,12 @@ var _ = Describe("the alias of a snapshot", func() {
 })
 
 var _ = DescribeTable("an object of nobody", func(annotations map[string]string) {
-	_, found := expose.Owner(&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}})
+	_, found := expose.Owner(&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}}, v2alpha1.KindDataUpload)
 	Expect(found).To(BeFalse())
 },
 	Entry("no annotation", nil),
-	Entry("no namespace", map[string]string{expose.OwnerAnnotation: "/name"}),
-	Entry("no name", map[string]string{expose.OwnerAnnotation: "velero/"}),
-	Entry("no slash", map[string]string{expose.OwnerAnnotation: "velero"}),
+	Entry("no namespace", map[string]string{"node-agent.io/data-upload": "/name"}),
+	Entry("no name", map[string]string{"node-agent.io/data-upload": "velero/"}),
+	Entry("no slash", map[string]string{"node-agent.io/data-upload": "velero"}),
+	Entry("of a DataDownload", map[string]string{"node-agent.io/data-download": "velero/name"}),
 )

@@ -22,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -147,18 +148,19 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 		return watches
 	})
 	mgr, err := ctrl.NewManager(through, ctrl.Options{
-		Scheme: live.Scheme(), Cache: dataupload.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: live.Scheme(), Cache: datamovement.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	r := &dataupload.Reconciler{
-		Options: dataupload.Options{
+	r := dataupload.New(datamovement.Engine{
+		Options: datamovement.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: manySlots,
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("node-agent"), Clock: clock.RealClock{},
 		Log: log,
-	}
+	})
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	Expect(datamovement.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(r.SetupWithManager(running, mgr)).To(Succeed())
 	ended := make(chan struct{})
 	go func() {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -181,13 +182,13 @@ func (r *run) restart(ctx context.Context) {
 		cached = r.conditions.alter(cached)
 	}
 	configured := r.config
-	r.reconciler = &dataupload.Reconciler{
-		Options: dataupload.Options{
+	r.reconciler = dataupload.New(datamovement.Engine{
+		Options: datamovement.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: func() *config.Config { return configured },
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: direct, Events: &recorder{client: direct}, Clock: r.clock, Log: r.log,
-	}
+	})
 	Expect(r.view.relist(ctx)).To(Succeed())
 	r.fresh = true
 }

@@ -168,7 +168,7 @@ var _ = Describe("an end", func() {
 		foreign := &corev1.Pod{
 			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
 		}
-		foreign.Namespace, foreign.Name, foreign.Labels = velero, t.name, map[string]string{"velero.io/data-upload": "another"}
+		foreign.Namespace, foreign.Name, foreign.Labels = velero, t.name, map[string]string{v2alpha1.ExposerPodGroupLabel: "another"}
 		Expect(live.Create(ctx, foreign)).To(Succeed())
 		readyRepository(ctx)
 		t.makeSource(ctx)

@@ -16,6 +16,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -70,12 +71,13 @@ var _ = BeforeSuite(func() {
 
 	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{
 		Scheme:  scheme,
-		Cache:   dataupload.CacheOptions(velero),
+		Cache:   datamovement.CacheOptions(velero),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	cached, reconcilerCache = mgr.GetClient(), mgr.GetCache()
 	ctx, stop := context.WithCancel(context.Background())
+	Expect(datamovement.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(dataupload.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	ended := make(chan struct{})
 	go func() {

@@ -189,8 +189,10 @@ func foreignTo(du *v2alpha1.DataUpload) []client.Object {
 	expose.Mark(reused, du)
 	return []client.Object{
 		&corev1.Pod{ // stock Velero's, of a DataUpload that is gone
-			ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: du.Name, Labels: map[string]string{v2alpha1.DataUploadLabel: du.Name}},
-			Spec:       corev1.PodSpec{Containers: container},
+			ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: du.Name, Labels: map[string]string{
+				v2alpha1.DataUploadLabel: du.Name, v2alpha1.ExposerPodGroupLabel: "snapshot-exposer",
+			}},
+			Spec: corev1.PodSpec{Containers: container},
 		},
 		&corev1.Pod{ // a copy that somebody made to look into it
 			ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: du.Name + "-copy", Labels: ours},

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -448,7 +449,7 @@ var _ = Describe("leftovers", func() {
 func sweeperOf(s *sweeping, reader client.Client) *sweep.Sweeper {
 	return &sweep.Sweeper{
 		Namespace: s.Namespace, Grace: s.Grace, Reader: reader, Live: live, Clock: s.clock, Log: s.Log,
-		Remover: &dataupload.Reconciler{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log},
+		Remover: dataupload.New(datamovement.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log}),
 	}
 }
 

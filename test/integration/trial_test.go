@@ -23,7 +23,9 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 const (
@@ -63,12 +65,12 @@ func newTrial(changes ...func(*trial)) *trial {
 	}
 	log := logrus.New()
 	log.SetOutput(GinkgoWriter)
-	t.r = &dataupload.Reconciler{
-		Options: dataupload.Options{
+	t.r = dataupload.New(datamovement.Engine{
+		Options: datamovement.Options{
 			Namespace: velero, NodeName: "agent-node", Config: config.Default, PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
-	}
+	})
 	for _, change := range changes {
 		change(t)
 	}
@@ -137,7 +139,7 @@ func (t *trial) fingerprint(ctx context.Context, reader client.Reader) string {
 
 func labelsOf(list client.ObjectList) []string {
 	if _, isPV := list.(*corev1.PersistentVolumeList); isPV {
-		return []string{"node-agent.io/data-upload-uid"}
+		return []string{expose.OwnerUIDLabel}
 	}
 	return nil
 }
@@ -254,9 +256,9 @@ func (t *trial) events() []string {
 
 // restart forgets everything that a process can forget.
 func (t *trial) restart() {
-	t.r = &dataupload.Reconciler{
+	t.r = dataupload.New(datamovement.Engine{
 		Options: t.r.Options, Client: t.r.Client, Live: t.r.Live, Events: t.r.Events, Clock: t.r.Clock, Log: t.r.Log,
-	}
+	})
 }
 
 // abandon cancels the DataUpload and lets it be cleaned up, so that it holds no slot.

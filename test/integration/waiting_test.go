@@ -223,7 +223,8 @@ var _ = Describe("slots", func() {
 		t.runPod(ctx)
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
-		Expect(t.status(ctx).Message).To(Equal("waiting for a slot on node node-1: place 1 in its queue, 1 at a time"))
+		Expect(t.status(ctx).Message).To(HavePrefix(
+			"waiting for a slot on node node-1: place 1 in its queue, 1 at a time: taken by DataUpload other-"))
 		release()
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))

@@ -3,45 +3,26 @@ package dataupload
 import (
 	"context"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 )
 
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
-func (r *Reconciler) admit(ctx context.Context, s *scope) (outcome, error) {
-	guard(s)
+func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome, error) {
 	if message := invalid(&s.du.Spec); message != "" {
-		s.end(failed, message)
-		return outcome{}, nil
+		s.End(v2alpha1.PhaseFailed, message)
+		return datamovement.Outcome{}, nil
 	}
-	if end, err := r.awaitPreparation(ctx, s); end.waits || err != nil {
+	if end, err := r.AwaitPreparation(ctx, s.Scope); end.Waits || err != nil {
 		return end, err
 	}
-	s.du.Status.Message = ""
-	if s.du.Labels == nil {
-		s.du.Labels = map[string]string{}
-	}
-	s.du.Labels[v2alpha1.ExposeOnGoingLabel] = "true"
-	keepConfiguration(s)
-	s.du.Status.Phase = accepted
-	s.du.Status.AcceptedByNode = r.NodeName
-	s.du.Status.AcceptedTimestamp = &metav1.Time{Time: s.now}
+	r.Accept(s.Scope, s.config)
 	if s.section.SPCNoRelabeling && !s.section.ReadOnly {
-		r.warn(s, "SPCNoRelabelingIgnored",
-			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.du.Spec.CSISnapshot.StorageClass)
+		r.Warn(s.Scope, "SPCNoRelabelingIgnored",
+			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.Class)
 	}
-	return outcome{}, nil
-}
-
-// guard adds the finalizer, so that the source snapshot, which was made for the DataUpload, goes with it however it ends.
-// What is behind a snapshot of another type nobody here knows.
-func guard(s *scope) {
-	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !isDeleting(s.du) {
-		controllerutil.AddFinalizer(s.du, v2alpha1.Finalizer)
-	}
+	return datamovement.Outcome{}, nil
 }
 
 // invalid says what is wrong with a spec, or nothing.

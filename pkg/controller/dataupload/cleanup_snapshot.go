@@ -7,6 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -27,7 +28,7 @@ func (r *Reconciler) removeBoth(ctx context.Context, s *scope) (string, error) {
 		}
 		return r.removeAlias(ctx, s)
 	}
-	if s.aliasContent != nil && !isDeleting(s.aliasContent) {
+	if s.aliasContent != nil && !datamovement.IsDeleting(s.aliasContent) {
 		intact, err := r.sourceIntact(ctx, s)
 		if err != nil {
 			return "", err
@@ -52,7 +53,7 @@ func (r *Reconciler) knowOwner(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var err error
-	s.aliasContent, err = owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	s.aliasContent, err = datamovement.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	return err
 }
 
@@ -71,16 +72,16 @@ func (r *Reconciler) sourceIntact(ctx context.Context, s *scope) (bool, error) {
 func (r *Reconciler) removeAlias(ctx context.Context, s *scope) (string, error) {
 	if s.alias != nil {
 		remaining := "volumesnapshot " + s.alias.Namespace + "/" + s.alias.Name
-		if isDeleting(s.alias) {
+		if datamovement.IsDeleting(s.alias) {
 			return remaining, nil
 		}
-		return remaining, r.delete(ctx, "volumesnapshot", s.alias)
+		return remaining, r.Delete(ctx, "volumesnapshot", s.alias)
 	}
 	if s.aliasContent == nil {
 		return "", nil
 	}
 	remaining := "volumesnapshotcontent " + s.aliasContent.Name
-	if isDeleting(s.aliasContent) {
+	if datamovement.IsDeleting(s.aliasContent) {
 		return remaining, nil
 	}
 	if owns(s.aliasContent) && s.aliasContent.Annotations[expose.BeingDeletedAnnotation] == "" {
@@ -90,7 +91,7 @@ func (r *Reconciler) removeAlias(ctx context.Context, s *scope) (string, error) 
 			return remaining, fmt.Errorf("marking volumesnapshotcontent %s as being deleted: %w", s.aliasContent.Name, err)
 		}
 	}
-	return remaining, r.delete(ctx, "volumesnapshotcontent", s.aliasContent)
+	return remaining, r.Delete(ctx, "volumesnapshotcontent", s.aliasContent)
 }
 
 // removeSource removes what is left of a source that no longer owns the storage snapshot.
@@ -102,7 +103,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 	if source != nil && !r.isSourceOf(s, source) {
 		source = nil
 	}
-	if source != nil && isDeleting(source) {
+	if source != nil && datamovement.IsDeleting(source) {
 		return "volumesnapshot " + source.Namespace + "/" + source.Name, nil
 	}
 	content, err := r.sourceContent(ctx, r.sourceContentName(s, source))
@@ -119,7 +120,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 		return "", err
 	}
 	remaining := "source volumesnapshotcontent"
-	if content != nil && source == nil && isDeleting(content) {
+	if content != nil && source == nil && datamovement.IsDeleting(content) {
 		return remaining, nil
 	}
 	return remaining, r.deleteSource(ctx, s, source)
@@ -132,7 +133,7 @@ func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, 
 		return "", err
 	}
 	remaining := "volumesnapshot " + source.Namespace + "/" + source.Name
-	if isDeleting(source) {
+	if datamovement.IsDeleting(source) {
 		return remaining, nil
 	}
 	content, err := r.sourceContent(ctx, expose.BoundContent(source))
@@ -144,5 +145,5 @@ func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, 
 			return remaining, err
 		}
 	}
-	return remaining, r.delete(ctx, "source volumesnapshot", source)
+	return remaining, r.Delete(ctx, "source volumesnapshot", source)
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -44,22 +45,22 @@ func (s *scope) copies() []copied {
 }
 
 // ensureCopies makes the copies, or becomes one more user of those that are there.
-func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (outcome, error) {
+func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (datamovement.Outcome, error) {
 	for _, c := range s.copies() {
 		err := r.ensureCopy(ctx, s, c)
 		if apierrors.IsForbidden(err) {
-			return outcome{}, waiting(accessDenied, "%v", err)
+			return datamovement.Outcome{}, datamovement.Waiting(accessDenied, "%v", err)
 		}
 		if err != nil {
-			return outcome{}, err
+			return datamovement.Outcome{}, err
 		}
 	}
-	return outcome{}, nil
+	return datamovement.Outcome{}, nil
 }
 
 func (r *Reconciler) ensureCopy(ctx context.Context, s *scope, c copied) error {
 	present, err := r.read(ctx, c, s.du.Namespace)
-	if err != nil || present != nil && expose.Uses(s.du, present) && !isDeleting(present) {
+	if err != nil || present != nil && expose.Uses(s.du, present) && !datamovement.IsDeleting(present) {
 		return err
 	}
 	original, err := r.read(ctx, c, s.du.Spec.SourceNamespace)
@@ -67,19 +68,19 @@ func (r *Reconciler) ensureCopy(ctx context.Context, s *scope, c copied) error {
 	case err != nil:
 		return err
 	case original == nil:
-		return waiting(originalMissing, "%s %s/%s, which backupPVC.%s names, not found",
-			c.kind, s.du.Spec.SourceNamespace, c.name, s.du.Spec.CSISnapshot.StorageClass)
+		return datamovement.Waiting(originalMissing, "%s %s/%s, which backupPVC.%s names, not found",
+			c.kind, s.du.Spec.SourceNamespace, c.name, s.Class)
 	case present == nil:
-		_, err := ensure(ctx, r, s, "copy of "+c.kind, expose.Copy(s.du, original))
+		_, err := datamovement.Ensure(ctx, &r.Engine, s.Scope, "copy of "+c.kind, expose.Copy(s.du, original))
 		return err
-	case isDeleting(present):
-		return waiting(beingDeleted, "%s %s/%s is being deleted", c.kind, s.du.Namespace, c.name)
+	case datamovement.IsDeleting(present):
+		return datamovement.Waiting(datamovement.BeingDeleted, "%s %s/%s is being deleted", c.kind, s.du.Namespace, c.name)
 	case !expose.SameContent(present, original):
 		return r.collision(s, c, present)
 	case !expose.IsCopy(present):
 		return nil // somebody else put it there: as good as a copy, but not ours to remove
-	case s.expired:
-		return waiting(notMade, "%s was not copied in time", c.kind)
+	case s.Expired:
+		return datamovement.Waiting(datamovement.NotMade, "%s was not copied in time", c.kind)
 	default:
 		return r.addUser(ctx, s, c, present)
 	}
@@ -88,10 +89,12 @@ func (r *Reconciler) ensureCopy(ctx context.Context, s *scope, c copied) error {
 // collision says why there cannot be a copy of the name. The driver would not find one of another name.
 func (r *Reconciler) collision(s *scope, c copied, present client.Object) error {
 	if !expose.IsCopy(present) {
-		return waiting(nameTaken, "%s %s cannot be copied from namespace %s: in namespace %s there is one with other content",
+		return datamovement.Waiting(datamovement.NameTaken,
+			"%s %s cannot be copied from namespace %s: in namespace %s there is one with other content",
 			c.kind, c.name, s.du.Spec.SourceNamespace, s.du.Namespace)
 	}
-	return waiting(nameTaken, "%s %s of namespace %s must wait: a copy with other content, from namespace %s, is in use by %d DataUploads",
+	return datamovement.Waiting(datamovement.NameTaken,
+		"%s %s of namespace %s must wait: a copy with other content, from namespace %s, is in use by %d DataUploads",
 		c.kind, c.name, s.du.Spec.SourceNamespace, present.GetLabels()[expose.CopiedFromLabel], len(present.GetOwnerReferences()))
 }
 
@@ -113,7 +116,7 @@ func (r *Reconciler) removeCopies(ctx context.Context, s *scope) (string, error)
 		if err != nil {
 			return "", err
 		}
-		if present == nil || !expose.Uses(s.du, present) || isDeleting(present) {
+		if present == nil || !expose.Uses(s.du, present) || datamovement.IsDeleting(present) {
 			continue
 		}
 		if err := r.removeUser(ctx, s, c, present); err != nil {

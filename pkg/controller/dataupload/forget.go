@@ -19,20 +19,20 @@ const snapshotLeft = "SnapshotLeft"
 // the DataUpload for ever.
 func (r *Reconciler) leaveToVelero(ctx context.Context, s *scope) (string, error) {
 	id := s.du.Annotations[attempts.SnapshotAnnotation]
-	if id == "" || s.phase() == completed {
+	if id == "" || s.Phase() == v2alpha1.PhaseCompleted {
 		return "", nil
 	}
 	what := fmt.Sprintf("snapshot %s of %s/%s may be in the repository", id, s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	if s.du.Labels[v2alpha1.BackupNameLabel] == "" {
-		r.warn(s, snapshotLeft, "%s, and belongs to no backup that Velero could delete it with", what)
+		r.Warn(s.Scope, snapshotLeft, "%s, and belongs to no backup that Velero could delete it with", what)
 		return "", nil
 	}
 	err := r.Client.Create(ctx, expose.SnapshotInfo(s.du, id))
 	switch {
 	case err == nil:
-		s.log.Info(what + ", and Velero deletes it with the backup")
+		s.Log.Info(what + ", and Velero deletes it with the backup")
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		r.warn(s, snapshotLeft, "%s, and Velero cannot be told to delete it: %v", what, err)
+		r.Warn(s.Scope, snapshotLeft, "%s, and Velero cannot be told to delete it: %v", what, err)
 	case !apierrors.IsAlreadyExists(err):
 		return "", fmt.Errorf("creating configmap %s, by which Velero deletes snapshot %s: %w", expose.SnapshotInfoName(s.du.Name), id, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -31,15 +32,12 @@ type Leftovers struct {
 // RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataUpload.
 func (r *Reconciler) RemoveLeftovers(ctx context.Context, l Leftovers) (string, error) {
-	s := &scope{
-		read: l.DataUpload, du: l.DataUpload.DeepCopy(), now: r.Clock.Now(),
-		log: r.Log.WithField("dataUpload", l.DataUpload.Namespace+"/"+l.DataUpload.Name),
-		pod: l.Pod, pvc: l.PVC, alias: l.Alias, aliasContent: l.AliasContent,
-	}
+	s := newScope(r.NewScope(l.DataUpload))
+	s.Pod, s.PVC, s.alias, s.aliasContent = l.Pod, l.PVC, l.Alias, l.AliasContent
 	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
 		return r.removeLeftSnapshots(ctx, s, l.SourceContent)
 	}
-	return removeInOrder(ctx, s, r.removePod, r.removePVC, r.checkPVGone, removeSnapshots)
+	return datamovement.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, own(s, removeSnapshots))
 }
 
 // removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that

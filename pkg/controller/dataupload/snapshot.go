@@ -8,26 +8,29 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureSnapshot makes the storage snapshot available in the DataUpload's namespace through the alias VolumeSnapshot,
 // and then takes it over from the source, so that deleting the source's namespace cannot take it away.
-func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (outcome, error) {
+func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (datamovement.Outcome, error) {
 	if s.aliasContent == nil || s.alias == nil {
 		if err := r.makeAlias(ctx, s); err != nil {
-			return outcome{}, err
+			return datamovement.Outcome{}, err
 		}
 	}
 	switch {
-	case isDeleting(s.aliasContent):
-		return outcome{}, waiting(beingDeleted, "volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
-	case isDeleting(s.alias):
-		return outcome{}, waiting(beingDeleted, "volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
+	case datamovement.IsDeleting(s.aliasContent):
+		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+			"volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
+	case datamovement.IsDeleting(s.alias):
+		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+			"volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
 	case !expose.IsReady(s.alias):
-		return wait(expose.Snapshot(s.alias))
+		return datamovement.Wait(expose.Snapshot(s.alias))
 	}
-	return outcome{}, r.takeOver(ctx, s)
+	return datamovement.Outcome{}, r.takeOver(ctx, s)
 }
 
 // makeAlias creates what is missing of the alias pair, content first: a VolumeSnapshot without content would be an error
@@ -44,7 +47,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	}
 	if s.aliasContent == nil {
 		if source == nil {
-			return waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+			return datamovement.Waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
 				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
 		}
 		if err := r.makeAliasContent(ctx, s, source); err != nil {
@@ -56,7 +59,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 		if source != nil {
 			annotations = source.Annotations
 		}
-		s.alias, err = ensure(ctx, r, s, "volumesnapshot", expose.AliasSnapshot(s.du, s.aliasContent, annotations))
+		s.alias, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", expose.AliasSnapshot(s.du, s.aliasContent, annotations))
 	}
 	return err
 }
@@ -64,7 +67,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 // adoptAliasContent finds a content that stock Velero has made before it was replaced. The cache holds marked ones only, so it is
 // marked.
 func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
-	content, err := owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	content, err := datamovement.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	if err != nil || content == nil {
 		return err
 	}
@@ -74,21 +77,21 @@ func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
 	if !expose.IsReady(source) {
-		return &waitingError{reason: expose.Snapshot(source)}
+		return datamovement.WaitingOn(expose.Snapshot(source))
 	}
 	content, err := r.sourceContent(ctx, expose.BoundContent(source))
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
+		return datamovement.Waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
 	if err != nil {
-		return waiting(expose.WaitingForVolumeSnapshot, "%v", err)
+		return datamovement.Waiting(expose.WaitingForVolumeSnapshot, "%v", err)
 	}
-	s.aliasContent, err = ensure(ctx, r, s, "volumesnapshotcontent", desired)
+	s.aliasContent, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
 	return err
 }
 

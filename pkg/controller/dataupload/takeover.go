@@ -7,6 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -16,7 +17,7 @@ import (
 
 // takeOver makes the alias the owner of the storage snapshot and removes the source objects.
 func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
-	if s.expired {
+	if s.Expired {
 		return nil
 	}
 	source, err := r.sourceSnapshot(ctx, s)
@@ -25,7 +26,7 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
 	}
 	if owns(s.aliasContent) {
 		// An earlier pass took over. It may have been cut off before the source was gone.
-		if source == nil || isDeleting(source) || !r.isSourceOf(s, source) {
+		if source == nil || datamovement.IsDeleting(source) || !r.isSourceOf(s, source) {
 			return nil
 		}
 		return r.deleteSource(ctx, s, source)
@@ -47,8 +48,8 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
 
 // deleteSource deletes the source VolumeSnapshot and its content, which owns nothing any more.
 func (r *Reconciler) deleteSource(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
-	if source != nil && !isDeleting(source) && r.isSourceOf(s, source) {
-		if err := r.delete(ctx, "source volumesnapshot", source); err != nil {
+	if source != nil && !datamovement.IsDeleting(source) && r.isSourceOf(s, source) {
+		if err := r.Delete(ctx, "source volumesnapshot", source); err != nil {
 			return err
 		}
 	}
@@ -58,7 +59,7 @@ func (r *Reconciler) deleteSource(ctx context.Context, s *scope, source *snapsho
 	}
 	content := &snapshotv1.VolumeSnapshotContent{}
 	content.Name = name
-	return r.delete(ctx, "source volumesnapshotcontent", content)
+	return r.Delete(ctx, "source volumesnapshotcontent", content)
 }
 
 // isSourceOf tells whether a VolumeSnapshot of the right name still is the one that the alias was made from.
@@ -88,18 +89,6 @@ func (r *Reconciler) setPolicy(
 	content.Spec.DeletionPolicy = policy
 	if err := r.Client.Patch(ctx, content, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("setting deletion policy of volumesnapshotcontent %s to %s: %w", content.Name, policy, err)
-	}
-	return nil
-}
-
-// delete deletes an object; gone already is as good. With a UID known, nothing else of that name is deleted.
-func (r *Reconciler) delete(ctx context.Context, kind string, obj client.Object) error {
-	var options []client.DeleteOption
-	if uid := obj.GetUID(); uid != "" {
-		options = append(options, client.Preconditions{UID: &uid})
-	}
-	if err := client.IgnoreNotFound(r.Client.Delete(ctx, obj, options...)); err != nil {
-		return fmt.Errorf("deleting %s %s: %w", kind, client.ObjectKeyFromObject(obj), err)
 	}
 	return nil
 }

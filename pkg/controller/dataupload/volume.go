@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -64,11 +65,11 @@ func (r *Reconciler) sourcePVC(ctx context.Context, s *scope) (*corev1.Persisten
 func withoutPVC(s *scope, volume *expose.Volume) error {
 	mode := s.aliasContent.Spec.SourceVolumeMode
 	if mode == nil || volume.Size.Cmp(resource.Quantity{}) <= 0 {
-		return waiting(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
+		return datamovement.Waiting(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	}
 	volume.Mode = *mode
-	s.log.Info("source PVC is gone; volume mode and size are taken from the snapshot, its topology is unknown")
+	s.Log.Info("source PVC is gone; volume mode and size are taken from the snapshot, its topology is unknown")
 	return nil
 }
 
@@ -76,11 +77,11 @@ func withoutPVC(s *scope, volume *expose.Volume) error {
 // backup pod decides where the backupPVC comes to be, and that must be where the snapshot is. A class that is gone counts
 // as such.
 func (r *Reconciler) topology(ctx context.Context, s *scope, pvc *corev1.PersistentVolumeClaim) (*corev1.NodeSelector, error) {
-	class, err := r.storageClass(ctx, s.du.Spec.CSISnapshot.StorageClass)
+	class, err := r.StorageClass(ctx, s.Class)
 	if err != nil {
 		return nil, err
 	}
-	if class != nil && !delaysBinding(class) || pvc.Spec.VolumeName == "" {
+	if class != nil && !datamovement.DelaysBinding(class) || pvc.Spec.VolumeName == "" {
 		return nil, nil
 	}
 	pv := &corev1.PersistentVolume{}
@@ -119,20 +120,4 @@ func (r *Reconciler) attachedTo(ctx context.Context, s *scope) ([]string, error)
 	}
 	slices.Sort(nodes)
 	return nodes, nil
-}
-
-// storageClass reads a storage class; nil if there is none of that name.
-func (r *Reconciler) storageClass(ctx context.Context, name string) (*storagev1.StorageClass, error) {
-	class := &storagev1.StorageClass{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, class); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("reading storage class %s: %w", name, err)
-	}
-	return class, nil
-}
-
-func delaysBinding(class *storagev1.StorageClass) bool {
-	return class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
 }

@@ -17,7 +17,7 @@ func ownerOf(obj client.Object, namespace string) (types.NamespacedName, types.U
 	labels := obj.GetLabels()
 	owner, uid := types.NamespacedName{Namespace: namespace, Name: obj.GetName()}, types.UID(labels[expose.OwnerUIDLabel])
 	if obj.GetNamespace() == "" {
-		owner, _ = expose.Owner(obj)
+		owner, _ = expose.Owner(obj, v2alpha1.KindDataUpload)
 	}
 	ours := uid != "" && owner.Namespace == namespace && labels[v2alpha1.DataUploadLabel] == velerov1.LabelValue(owner.Name)
 	if pv, isPV := obj.(*corev1.PersistentVolume); isPV && ours {

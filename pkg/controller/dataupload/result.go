@@ -1,0 +1,42 @@
+package dataupload
+
+import (
+	"fmt"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/metrics"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+)
+
+// emptyVolume is Velero's message for a volume without data, documented by its code only.
+const emptyVolume = "volume was empty so no data was upload"
+
+// succeed takes the result of the backup pod over.
+func (r *Reconciler) succeed(s *datamovement.Scope, terminationMessage string) {
+	moved, err := result.Parse(terminationMessage)
+	if err != nil {
+		s.End(v2alpha1.PhaseFailed, fmt.Sprintf("backup pod succeeded, but left no usable result: %v", err))
+		return
+	}
+	message := ""
+	if moved.EmptySnapshot {
+		message = emptyVolume
+	}
+	s.End(v2alpha1.PhaseCompleted, r.InAttempt(s, message))
+	du := s.Object.(*v2alpha1.DataUpload)
+	du.Status.Path = expose.VolumePath(du)
+	du.Status.SnapshotID = moved.SnapshotID
+	du.Status.IncrementalBytes = moved.IncrementalBytes
+	du.Status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
+}
+
+// completed tells about a success.
+func completed(s *datamovement.Scope) string {
+	status := s.Object.(*v2alpha1.DataUpload).Status
+	s.Log.WithField("phase", status.Phase).WithField("snapshotID", status.SnapshotID).Info("completed")
+	metrics.ObserveIncremental(status.IncrementalBytes)
+	return fmt.Sprintf("snapshot %s: %d bytes, %d of them new or changed",
+		status.SnapshotID, status.Progress.TotalBytes, status.IncrementalBytes)
+}
