@@ -11,8 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
+	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
@@ -47,15 +49,11 @@ func reconcile(
 	if err := configuration.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	if err := datamovement.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
-	uploads := dataupload.New(datamovement.Engine{
+	engine := datamovement.Engine{
 		Options: datamovement.Options{
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
 			Config:         configuration.Config,
-			ConfigChanges:  configuration.Changes(),
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
 		},
@@ -64,8 +62,10 @@ func reconcile(
 		Events: recorder,
 		Clock:  clock.RealClock{},
 		Log:    options.Log,
-	})
-	if err := uploads.SetupWithManager(ctx, mgr); err != nil {
+		Queues: &datamovement.Queues{},
+	}
+	removers, err := addReconcilers(ctx, mgr, engine, configuration)
+	if err != nil {
 		return err
 	}
 	if options.ManageRepositories {
@@ -80,7 +80,7 @@ func reconcile(
 			return err
 		}
 	}
-	if err := addSweeper(mgr, options, uploads); err != nil {
+	if err := addSweeper(mgr, options, removers); err != nil {
 		return err
 	}
 	go standstill.awaitInformers(ctx, mgr.GetCache(), failures, watched)
@@ -88,6 +88,24 @@ func reconcile(
 		return fmt.Errorf("running the controllers: %w", err)
 	}
 	return nil
+}
+
+// addReconcilers sets up the reconcilers of DataUploads and DataDownloads, which wait for each other in the same queues. It
+// returns them as those who know what was made for each kind.
+func addReconcilers(
+	ctx context.Context, mgr ctrl.Manager, engine datamovement.Engine, configuration *live.Configuration,
+) (map[string]sweep.Remover, error) {
+	if err := datamovement.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	engine.ConfigChanges = configuration.Changes()
+	uploads := dataupload.New(engine)
+	if err := uploads.SetupWithManager(ctx, mgr); err != nil {
+		return nil, err
+	}
+	// DataDownloads are served as soon as there is a mover for them.
+	downloads := datadownload.New(engine)
+	return map[string]sweep.Remover{v2alpha1.KindDataUpload: uploads, v2alpha1.KindDataDownload: downloads}, nil
 }
 
 // unlessStopped drops an error of an agent that was told to stop: it comes of that.
@@ -98,13 +116,13 @@ func unlessStopped(ctx context.Context, err error) error {
 	return nil
 }
 
-func addSweeper(mgr ctrl.Manager, options Options, remover sweep.Remover) error {
+func addSweeper(mgr ctrl.Manager, options Options, removers map[string]sweep.Remover) error {
 	err := mgr.Add(&sweep.Sweeper{
 		Namespace: options.Namespace,
 		Grace:     sweep.DefaultGrace,
 		Reader:    mgr.GetClient(),
 		Live:      mgr.GetAPIReader(),
-		Remover:   remover,
+		Removers:  removers,
 		Clock:     clock.RealClock{},
 		Log:       options.Log,
 	})

@@ -9,6 +9,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
@@ -27,14 +29,17 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 	if err := checkServed(live.RESTMapper()); err != nil {
 		return nil, err
 	}
+	engine := datamovement.Engine{
+		Options: datamovement.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
+	}
 	return &sweep.Sweeper{
 		Namespace: namespace,
 		Grace:     grace,
 		Reader:    live,
 		Live:      live,
-		Remover: dataupload.New(datamovement.Engine{
-			Options: datamovement.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
-		}),
+		Removers: map[string]sweep.Remover{
+			v2alpha1.KindDataUpload: dataupload.New(engine), v2alpha1.KindDataDownload: datadownload.New(engine),
+		},
 		Clock: clock.RealClock{},
 		Log:   log,
 	}, nil

@@ -122,14 +122,7 @@ func (u Upload) settings() string {
 	add(len(b.Annotations) > 0, "annotations %s", keys(b.Annotations))
 	add(len(b.SecretNames) > 0, "secrets %s", strings.Join(b.SecretNames, " "))
 	add(len(b.ConfigMapNames) > 0, "configMaps %s", strings.Join(b.ConfigMapNames, " "))
-	add(u.NodeSelector != nil, "nodes %s", Describe(u.NodeSelector))
-	if r := u.PodResources; r != nil {
-		add(true, "%s", r)
-	}
-	add(u.PriorityClassName != "", "priority class %s", u.PriorityClassName)
-	add(len(u.PodLabels) > 0, "pod labels %s", keys(u.PodLabels))
-	add(len(u.PodAnnotations) > 0, "pod annotations %s", keys(u.PodAnnotations))
-	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+	parts = append(parts, u.Pod().settings()...)
 	if len(parts) == 0 {
 		return "defaults"
 	}

@@ -92,3 +92,12 @@ func Mark(obj metav1.Object, move v2alpha1.DataMove) {
 	annotations[ownerAnnotation(move.MoveKind())] = move.GetNamespace() + "/" + move.GetName()
 	obj.SetAnnotations(annotations)
 }
+
+// DownloadOf is the DataDownload that an object of a name and labels was made for: restore pod and restorePVC have its name, the
+// cachePVC has a longer one.
+func DownloadOf(name string, labels map[string]string) string {
+	if short, isCache := strings.CutSuffix(name, cacheSuffix); isCache && labels[v2alpha1.DataDownloadLabel] == velerov1.LabelValue(short) {
+		return short
+	}
+	return name
+}

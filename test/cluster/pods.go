@@ -5,9 +5,8 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 // Pod reads the backup pod, nil if there is none.
@@ -34,17 +33,18 @@ func (u *Upload) RunPod(ctx context.Context, node string) bool {
 
 // EndPod lets the mover end with an exit code and a termination message.
 func (u *Upload) EndPod(ctx context.Context, code int32, reason, message string) bool {
-	du := &v2alpha1.DataUpload{}
-	if !u.found(ctx, u.Key(), du) {
+	pod := u.Pod(ctx)
+	if pod == nil || metav1.GetControllerOf(pod) == nil {
 		return false
 	}
+	name := string(metav1.GetControllerOf(pod).UID)
 	return u.PodStatus(ctx, func(status *corev1.PodStatus) {
 		status.Phase = corev1.PodSucceeded
 		if code != 0 {
 			status.Phase = corev1.PodFailed
 		}
 		status.ContainerStatuses = []corev1.ContainerStatus{{
-			Name: string(du.UID), State: corev1.ContainerState{
+			Name: name, State: corev1.ContainerState{
 				Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, Message: message},
 			},
 		}}

@@ -77,16 +77,16 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 		session := sweep()
 		Eventually(session).WithTimeout(slow).Should(gexec.Exit(0))
 		Expect(string(session.Out.Contents())).To(MatchRegexp(
-			`^nothing to remove\nsweeps/nightly-7: 5 objects are let alone for another [\dms]+: the DataUpload is gone\n$`))
+			`^nothing to remove\nDataUpload sweeps/nightly-7: 5 objects are let alone for another [\dms]+: the DataUpload is gone\n$`))
 
 		session = sweep("--dry-run", "--grace=0s")
 		Eventually(session).WithTimeout(slow).Should(gexec.Exit(0))
-		Expect(string(session.Out.Contents())).To(MatchRegexp(`^KIND +NAME +AGE +DATAUPLOAD +WHY
-Pod +sweeps/nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
-PersistentVolumeClaim +sweeps/nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
-PersistentVolume +pv-nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
-VolumeSnapshot +sweeps/nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
-VolumeSnapshotContent +nightly-7 +\d+s +sweeps/nightly-7 +the DataUpload is gone
+		Expect(string(session.Out.Contents())).To(MatchRegexp(`^KIND +NAME +AGE +MADE FOR +WHY
+Pod +sweeps/nightly-7 +\d+s +DataUpload sweeps/nightly-7 +the DataUpload is gone
+PersistentVolumeClaim +sweeps/nightly-7 +\d+s +DataUpload sweeps/nightly-7 +the DataUpload is gone
+PersistentVolume +pv-nightly-7 +\d+s +DataUpload sweeps/nightly-7 +the DataUpload is gone
+VolumeSnapshot +sweeps/nightly-7 +\d+s +DataUpload sweeps/nightly-7 +the DataUpload is gone
+VolumeSnapshotContent +nightly-7 +\d+s +DataUpload sweeps/nightly-7 +the DataUpload is gone
 $`))
 		Expect(append(w.versions(ctx), others.versions(ctx)...)).To(Equal(versions))
 

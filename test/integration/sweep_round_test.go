@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/sweep"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -106,13 +108,13 @@ var _ = Describe("the sweeper", func() {
 		s := sweeperFor(ctx, t)
 		t.forsake(ctx)
 		s.passGrace(ctx)
-		s.Remover = &failing{next: t.r, fails: 2}
+		s.Removers = map[string]sweep.Remover{v2alpha1.KindDataUpload: &failing{next: t.r, fails: 2}}
 		for range 2 {
 			s.log.Reset()
 			report, err := s.Round(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(report.Failed).To(HaveLen(1))
-			Expect(report.Failed[0]).To(MatchError(ContainSubstring("leftovers of dataupload velero/" + t.name + ": the storage is on fire")))
+			Expect(report.Failed[0]).To(MatchError(ContainSubstring("leftovers of DataUpload velero/" + t.name + ": the storage is on fire")))
 			Expect(entries(s.log.AllEntries(), logrus.WarnLevel)).To(HaveLen(1))
 			Expect(sampleOf("node_agent_orphaned_objects", "Pod")).To(BeNumerically(">=", 1))
 		}
@@ -233,7 +235,7 @@ func entries(all []*logrus.Entry, level logrus.Level) []*logrus.Entry {
 func removedIn(all []*logrus.Entry, dataUpload string) []string {
 	var list []string
 	for _, entry := range entries(all, logrus.InfoLevel) {
-		if entry.Message == "a leftover is gone" && entry.Data["dataUpload"] == (client.ObjectKey{Namespace: velero, Name: dataUpload}) {
+		if entry.Message == "a leftover is gone" && fmt.Sprint(entry.Data["owner"]) == "DataUpload "+velero+"/"+dataUpload {
 			list = append(list, entry.Data["kind"].(string))
 		}
 	}

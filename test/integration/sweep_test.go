@@ -41,7 +41,7 @@ func sweeperFor(ctx context.Context, t *trial) *sweeping {
 	log.SetOutput(GinkgoWriter)
 	s := &sweeping{clock: clocktesting.NewFakeClock(t.clock.Now()), log: logtest.NewLocal(log), of: t.upload(ctx).UID, t: t}
 	s.Sweeper = &sweep.Sweeper{
-		Namespace: velero, Grace: sweep.DefaultGrace, Reader: cached, Live: live, Remover: t.r, Clock: s.clock, Log: log,
+		Namespace: velero, Grace: sweep.DefaultGrace, Reader: cached, Live: live, Removers: map[string]sweep.Remover{v2alpha1.KindDataUpload: t.r}, Clock: s.clock, Log: log,
 	}
 	return s
 }
@@ -49,7 +49,7 @@ func sweeperFor(ctx context.Context, t *trial) *sweeping {
 // mine picks the trial's orphans.
 func (s *sweeping) mine(all []*sweep.Orphans) *sweep.Orphans {
 	for _, orphans := range all {
-		if orphans.UID == s.of {
+		if orphans.UID() == s.of {
 			return orphans
 		}
 	}
@@ -449,7 +449,8 @@ var _ = Describe("leftovers", func() {
 func sweeperOf(s *sweeping, reader client.Client) *sweep.Sweeper {
 	return &sweep.Sweeper{
 		Namespace: s.Namespace, Grace: s.Grace, Reader: reader, Live: live, Clock: s.clock, Log: s.Log,
-		Remover: dataupload.New(datamovement.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log}),
+		Removers: map[string]sweep.Remover{v2alpha1.KindDataUpload: dataupload.New(
+			datamovement.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log})},
 	}
 }
 
@@ -482,7 +483,7 @@ type failing struct {
 	fails int
 }
 
-func (f *failing) RemoveLeftovers(ctx context.Context, l dataupload.Leftovers) (string, error) {
+func (f *failing) RemoveLeftovers(ctx context.Context, l datamovement.Leftovers) (string, error) {
 	if f.fails > 0 {
 		f.fails--
 		return "", errors.New("the storage is on fire")

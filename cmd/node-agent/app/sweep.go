@@ -34,10 +34,11 @@ func newSweepCommand(g *globalOptions) *cobra.Command {
 	o := &sweepOptions{}
 	cmd := &cobra.Command{
 		Use:   "sweep",
-		Short: "Remove what was left over of DataUploads that are gone",
-		Long: "Remove backup pods, backupPVCs, PersistentVolumes, alias VolumeSnapshots and VolumeSnapshotContents that node-agent\n" +
-			"made for DataUploads which are gone, or which have ended but lost their finalizer. The leader does the same every\n" +
-			"half a minute. It fails if something could not be removed in time.",
+		Short: "Remove what was left over of DataUploads and DataDownloads that are gone",
+		Long: "Remove pods, PVCs, PersistentVolumes, alias VolumeSnapshots and VolumeSnapshotContents that node-agent made for\n" +
+			"DataUploads and DataDownloads which are gone, or which have ended but lost their finalizer. A restored volume that\n" +
+			"its target PVC waits for is handed over. The leader does the same every half a minute. It fails if something could\n" +
+			"not be removed in time.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -134,12 +135,12 @@ func stillLeft(text string, left []*sweep.Orphans, failures []error) error {
 func printLeftovers(out io.Writer, report sweep.Report, now time.Time) error {
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	if len(report.Left) > 0 {
-		_, _ = fmt.Fprintln(table, "KIND\tNAME\tAGE\tDATAUPLOAD\tWHY") // Flush tells of errors
+		_, _ = fmt.Fprintln(table, "KIND\tNAME\tAGE\tMADE FOR\tWHY") // Flush tells of errors
 	}
 	for _, orphans := range report.Left {
 		for _, object := range orphans.Objects {
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n",
-				object.Kind, object, duration.HumanDuration(now.Sub(object.Created)), orphans.DataUpload, orphans.Why)
+				object.Kind, object, duration.HumanDuration(now.Sub(object.Created)), orphans, orphans.Why)
 		}
 	}
 	if err := table.Flush(); err != nil {
@@ -151,7 +152,7 @@ func printLeftovers(out io.Writer, report sweep.Report, now time.Time) error {
 		}
 	}
 	for _, orphans := range report.Early {
-		_, err := fmt.Fprintf(out, "%s: %d objects are let alone for another %s: %s\n", orphans.DataUpload, len(orphans.Objects),
+		_, err := fmt.Fprintf(out, "%s: %d objects are let alone for another %s: %s\n", orphans, len(orphans.Objects),
 			duration.HumanDuration(orphans.Due.Sub(now)), orphans.Why)
 		if err != nil {
 			return fmt.Errorf("writing the table: %w", err)

@@ -130,11 +130,13 @@ func goesWithClaim(pv *corev1.PersistentVolume) bool {
 	return pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
 }
 
+// letGoWithClaim marks a volume and lets it go with its claim, if it still is as it was seen: what a cache shows as being on its
+// way out may have become somebody's.
 func (e *Engine) letGoWithClaim(ctx context.Context, s *Scope, pv *corev1.PersistentVolume) error {
 	before := pv.DeepCopy()
 	expose.Mark(pv, s.Object)
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
-	if err := e.Client.Patch(ctx, pv, client.MergeFrom(before)); err != nil {
+	if err := e.Client.Patch(ctx, pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("setting reclaim policy of persistent volume %s to Delete: %w", pv.Name, err)
 	}
 	return nil

@@ -26,7 +26,7 @@ var _ = Describe("docs/operations.md", func() {
 		for _, row := range codeRow.FindAllStringSubmatch(table, -1) {
 			explained = append(explained, row[1])
 		}
-		codes := codesOf(".", "../dataupload", "../../expose")
+		codes := codesOf(".", "../dataupload", "../datadownload", "../../expose")
 		delete(codes, NotMade) // never announced: what is not made in time is Canceled
 		Expect(explained).To(ConsistOf(keys(codes)...))
 	})

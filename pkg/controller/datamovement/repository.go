@@ -44,6 +44,7 @@ func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) (Outcome, error
 	case 0:
 		return e.createRepository(ctx, s, labels)
 	case 1:
+		s.RepositoryConfig = repositories.Items[0].Spec.RepositoryConfig
 		return repositoryOutcome(&repositories.Items[0])
 	default:
 		return Outcome{}, Waiting(repositoryNotReady,

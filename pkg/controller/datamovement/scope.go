@@ -32,6 +32,9 @@ type Scope struct {
 	// Configured says in words what the configuration is, and where it comes from.
 	Configured, ConfiguredBy string
 
+	// RepositoryConfig are the settings of the BackupRepository, known from EnsureRepository on.
+	RepositoryConfig map[string]string
+
 	// Expired is set when the prepare timeout has passed: nothing is made any more.
 	Expired bool
 	// Done is set when no step shall follow.

@@ -14,28 +14,30 @@ import (
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
-// Leftovers are the objects that were made for a DataUpload which no clean-up follows any more, because it is gone or has
-// lost its finalizer: as the API server shows them, not a cache. Nil is what is not there. A persistent volume is not
-// among them: it is found by its label.
-type Leftovers struct {
-	// DataUpload is the one in the cluster. If it is gone, it has namespace, name and UID only.
-	DataUpload *v2alpha1.DataUpload
-
-	Pod          *corev1.Pod
-	PVC          *corev1.PersistentVolumeClaim
-	Alias        *snapshotv1.VolumeSnapshot
-	AliasContent *snapshotv1.VolumeSnapshotContent
-	// SourceContent is the source's VolumeSnapshotContent, if the alias was about to take over from it.
-	SourceContent *snapshotv1.VolumeSnapshotContent
-}
-
 // RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataUpload.
-func (r *Reconciler) RemoveLeftovers(ctx context.Context, l Leftovers) (string, error) {
-	s := newScope(r.NewScope(l.DataUpload))
-	s.Pod, s.PVC, s.alias, s.aliasContent = l.Pod, l.PVC, l.Alias, l.AliasContent
+func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftovers) (string, error) {
+	s := newScope(r.NewScope(l.Move))
+	// source is the source's VolumeSnapshotContent, if the alias was about to take over from it.
+	var source *snapshotv1.VolumeSnapshotContent
+	for _, obj := range l.Objects {
+		switch typed := obj.(type) {
+		case *corev1.Pod:
+			s.Pod = typed
+		case *corev1.PersistentVolumeClaim:
+			s.PVC = typed
+		case *snapshotv1.VolumeSnapshot:
+			s.alias = typed
+		case *snapshotv1.VolumeSnapshotContent:
+			if typed.Name == s.du.Name {
+				s.aliasContent = typed
+			} else {
+				source = typed
+			}
+		}
+	}
 	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
-		return r.removeLeftSnapshots(ctx, s, l.SourceContent)
+		return r.removeLeftSnapshots(ctx, s, source)
 	}
 	return datamovement.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, own(s, removeSnapshots))
 }

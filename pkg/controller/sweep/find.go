@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 )
 
 // Object is one object that was left over.
@@ -30,7 +30,7 @@ func (o Object) String() string {
 	return strings.TrimPrefix(o.Namespace+"/"+o.Name, "/")
 }
 
-// Kinds of objects that are made for DataUploads, in the order in which they are removed.
+// Kinds of objects that are made for DataUploads and DataDownloads, in the order in which they are removed.
 const (
 	podKind             = "Pod"
 	pvcKind             = "PersistentVolumeClaim"
@@ -41,70 +41,71 @@ const (
 
 var kinds = []string{podKind, pvcKind, pvKind, snapshotKind, snapshotContentKind}
 
-// Orphans are the objects of one DataUpload that no clean-up follows any more.
+// Orphans are the objects of one DataUpload or DataDownload that no clean-up follows any more.
 type Orphans struct {
-	// DataUpload is the one that they were made for.
-	DataUpload types.NamespacedName
-	// UID is that DataUpload's. Another one of the same name has another.
-	UID types.UID
-	// Why says what became of the DataUpload.
+	owner
+
+	// Why says what became of the owner.
 	Why string
 	// Due is when their grace time is over.
 	Due time.Time
 	// Objects are in the order of kinds, which is that of removal.
 	Objects []Object
 
-	leftovers dataupload.Leftovers
+	leftovers datamovement.Leftovers
 }
 
-// find lists what is left over, as far as reader knows it and selector lets it through, in the order of DataUploads.
+// UID is that of the owner.
+func (o *Orphans) UID() types.UID { return o.uid }
+
+// find lists what is left over, as far as reader knows it and selector lets it through, in the order of owners.
 func (s *Sweeper) find(ctx context.Context, reader client.Reader, selector client.ListOption) ([]*Orphans, error) {
-	// Objects first: the DataUpload of one that is there was there before it.
+	// Objects first: the owner of one that is there was there before it.
 	objects, err := s.list(ctx, reader, selector)
 	if err != nil {
 		return nil, err
 	}
 	var all []*Orphans
 	for _, group := range s.group(objects) {
-		du := &v2alpha1.DataUpload{}
-		if err := reader.Get(ctx, group.DataUpload, du); apierrors.IsNotFound(err) {
-			du = nil
+		move := group.newObject()
+		if err := reader.Get(ctx, group.name, move); apierrors.IsNotFound(err) {
+			move = nil
 		} else if err != nil {
-			return nil, fmt.Errorf("reading dataupload %s: %w", group.DataUpload, err)
+			return nil, fmt.Errorf("reading %s: %w", group.owner, err)
 		}
-		if s.judge(group, du) {
+		if s.judge(group, move) {
 			all = append(all, group)
 		}
 	}
 	return all, nil
 }
 
-// judge tells whether nobody cleans up after the DataUpload, and completes the group if so. du is the DataUpload of that
-// name; nil if there is none.
-func (s *Sweeper) judge(group *Orphans, du *v2alpha1.DataUpload) bool {
-	// Nothing tells when a DataUpload was deleted; then the youngest object says how long ago something still happened.
+// judge tells whether nobody cleans up after the owner, and completes the group if so. move is what has the owner's name; nil if
+// there is none.
+func (s *Sweeper) judge(group *Orphans, move v2alpha1.DataMove) bool {
+	// Nothing tells when the owner was deleted; then the youngest object says how long ago something still happened.
 	since := time.Time{}
 	for _, object := range group.Objects {
 		since = latest(since, object.Created)
 	}
+	gone := group.newObject()
+	gone.SetNamespace(group.name.Namespace)
+	gone.SetName(group.name.Name)
+	gone.SetUID(group.uid)
+	group.leftovers.Move = gone
 	switch {
-	case du == nil:
-		group.Why = "the DataUpload is gone"
-	case du.UID != group.UID:
-		group.Why = "the DataUpload is gone, and another one has its name"
-	case du.Status.Phase.IsTerminal() && !controllerutil.ContainsFinalizer(du, v2alpha1.Finalizer):
-		group.Why = fmt.Sprintf("the DataUpload is %s, but lost its finalizer before all was removed", du.Status.Phase)
-		group.leftovers.DataUpload = du
-		if ended := du.Status.CompletionTimestamp; ended != nil {
+	case move == nil:
+		group.Why = fmt.Sprintf("the %s is gone", group.kind)
+	case move.GetUID() != group.uid:
+		group.Why = fmt.Sprintf("the %s is gone, and another one has its name", group.kind)
+	case move.MoveStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer):
+		group.Why = fmt.Sprintf("the %s is %s, but lost its finalizer before all was removed", group.kind, move.MoveStatus().Phase)
+		group.leftovers.Move = move
+		if ended := move.MoveStatus().CompletionTimestamp; ended != nil {
 			since = latest(since, ended.Time)
 		}
 	default:
 		return false
-	}
-	if group.leftovers.DataUpload == nil {
-		gone := &v2alpha1.DataUpload{}
-		gone.Namespace, gone.Name, gone.UID = group.DataUpload.Namespace, group.DataUpload.Name, group.UID
-		group.leftovers.DataUpload = gone
 	}
 	group.Due = since.Add(s.Grace)
 	return true
@@ -133,7 +134,7 @@ func (s *Sweeper) list(ctx context.Context, reader client.Reader, selector clien
 		{"volumesnapshotcontents", contents, ""},
 	} {
 		if err := reader.List(ctx, kind.list, client.InNamespace(kind.namespace), selector); err != nil {
-			return nil, fmt.Errorf("listing %s made for DataUploads: %w", kind.name, err)
+			return nil, fmt.Errorf("listing %s made for DataUploads and DataDownloads: %w", kind.name, err)
 		}
 	}
 	return slices.Concat(
@@ -153,51 +154,43 @@ func objectsOf[T any, P interface {
 	return objects
 }
 
-// group puts together what was made for the same DataUpload, and leaves out what is not ours.
+// group puts together what was made for the same owner, and leaves out what is not ours.
 func (s *Sweeper) group(objects []client.Object) []*Orphans {
-	type key struct {
-		name types.NamespacedName
-		uid  types.UID
-	}
-	groups := map[key]*Orphans{}
+	groups := map[owner]*Orphans{}
 	var ordered []*Orphans
 	for _, obj := range objects {
-		name, uid, ours := ownerOf(obj, s.Namespace)
+		owner, ours := ownerOf(obj, s.Namespace)
 		if !ours {
 			continue
 		}
-		group := groups[key{name, uid}]
+		group := groups[owner]
 		if group == nil {
-			group = &Orphans{DataUpload: name, UID: uid}
-			groups[key{name, uid}] = group
+			group = &Orphans{owner: owner}
+			groups[owner] = group
 			ordered = append(ordered, group)
 		}
 		group.add(obj)
 	}
-	slices.SortStableFunc(ordered, func(a, b *Orphans) int { return strings.Compare(a.DataUpload.Name, b.DataUpload.Name) })
+	slices.SortStableFunc(ordered, func(a, b *Orphans) int { return strings.Compare(a.name.Name, b.name.Name) })
 	return ordered
 }
 
-// add takes an object of the DataUpload into the group.
+// add takes an object of the owner into the group.
 func (o *Orphans) add(obj client.Object) {
 	kind := ""
-	switch typed := obj.(type) {
+	switch obj.(type) {
 	case *corev1.Pod:
-		kind, o.leftovers.Pod = podKind, typed
+		kind = podKind
 	case *corev1.PersistentVolumeClaim:
-		kind, o.leftovers.PVC = pvcKind, typed
+		kind = pvcKind
 	case *corev1.PersistentVolume:
 		kind = pvKind
 	case *snapshotv1.VolumeSnapshot:
-		kind, o.leftovers.Alias = snapshotKind, typed
+		kind = snapshotKind
 	case *snapshotv1.VolumeSnapshotContent:
 		kind = snapshotContentKind
-		if typed.Name == o.DataUpload.Name {
-			o.leftovers.AliasContent = typed
-		} else {
-			o.leftovers.SourceContent = typed
-		}
 	}
+	o.leftovers.Objects = append(o.leftovers.Objects, obj)
 	o.Objects = append(o.Objects, Object{
 		Kind: kind, Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(), Created: obj.GetCreationTimestamp().Time,
 	})

@@ -10,18 +10,43 @@ import (
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
-// ownerOf returns name and UID of the DataUpload that an object was made for, and false if the object is none of ours:
-// that of another Velero in the cluster, a copy that somebody gave another name, a volume that somebody put to other use.
-// Labels alone are too easily copied; a name that fits them is what node-agent gives.
-func ownerOf(obj client.Object, namespace string) (types.NamespacedName, types.UID, bool) {
+// owner is the DataUpload or DataDownload that an object was made for. Another one of the same name has another UID.
+type owner struct {
+	kind string
+	name types.NamespacedName
+	uid  types.UID
+}
+
+// String is what the owner is called in messages.
+func (o owner) String() string { return o.kind + " " + o.name.String() }
+
+// newObject returns an empty object of the owner's kind.
+func (o owner) newObject() v2alpha1.DataMove {
+	if o.kind == v2alpha1.KindDataDownload {
+		return &v2alpha1.DataDownload{}
+	}
+	return &v2alpha1.DataUpload{}
+}
+
+// ownerOf returns whom an object was made for, and false if the object is none of ours: that of another Velero in the cluster, a
+// copy that somebody gave another name, a volume that somebody put to other use. Labels alone are too easily copied; a name
+// that fits them is what node-agent gives.
+func ownerOf(obj client.Object, namespace string) (owner, bool) {
 	labels := obj.GetLabels()
-	owner, uid := types.NamespacedName{Namespace: namespace, Name: obj.GetName()}, types.UID(labels[expose.OwnerUIDLabel])
+	o := owner{kind: v2alpha1.KindDataUpload, uid: types.UID(labels[expose.OwnerUIDLabel])}
+	if _, found := labels[v2alpha1.DataDownloadLabel]; found {
+		o.kind = v2alpha1.KindDataDownload
+	}
+	o.name = types.NamespacedName{Namespace: namespace, Name: obj.GetName()}
 	if obj.GetNamespace() == "" {
-		owner, _ = expose.Owner(obj, v2alpha1.KindDataUpload)
+		o.name, _ = expose.Owner(obj, o.kind)
+	} else if o.kind == v2alpha1.KindDataDownload {
+		o.name.Name = expose.DownloadOf(obj.GetName(), labels)
 	}
-	ours := uid != "" && owner.Namespace == namespace && labels[v2alpha1.DataUploadLabel] == velerov1.LabelValue(owner.Name)
+	ours := o.uid != "" && o.name.Namespace == namespace && labels[expose.NameLabel(o.kind)] == velerov1.LabelValue(o.name.Name)
 	if pv, isPV := obj.(*corev1.PersistentVolume); isPV && ours {
-		ours = expose.ClaimedBy(pv, owner)
+		_, handedOver := expose.HandedTo(pv)
+		ours = handedOver || expose.ClaimedBy(pv, o.name)
 	}
-	return owner, uid, ours
+	return o, ours
 }

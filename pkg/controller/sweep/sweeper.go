@@ -1,6 +1,6 @@
-// Package sweep finds objects that were made for DataUploads which no clean-up follows any more, and has them removed.
+// Package sweep finds objects that were made for DataUploads and DataDownloads which no clean-up follows any more, and has them removed.
 //
-// A DataUpload's finalizer keeps it until all that was made for it is gone. Leftovers come to be when somebody takes the
+// Their finalizer keeps them until all that was made for them is gone. Leftovers come to be when somebody takes the
 // finalizer away, as people do with what seems stuck.
 package sweep
 
@@ -15,7 +15,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
@@ -23,27 +23,28 @@ import (
 // DefaultGrace is how long leftovers are let alone: somebody may still look at them, and nothing waits for their end.
 const DefaultGrace = 10 * time.Minute
 
-// interval is the time between rounds. In each of them, one more of the objects of a DataUpload goes.
+// interval is the time between rounds. In each of them, one more of the objects of an owner goes.
 const interval = 30 * time.Second
 
 // Remover removes leftovers. It returns what must be gone before it can go on, or nothing when all is done.
 type Remover interface {
-	RemoveLeftovers(ctx context.Context, leftovers dataupload.Leftovers) (string, error)
+	RemoveLeftovers(ctx context.Context, leftovers datamovement.Leftovers) (string, error)
 }
 
 // Sweeper removes leftovers, round by round.
 type Sweeper struct {
 	// Namespace is Velero's.
 	Namespace string
-	// Grace is how long leftovers are let alone, since the youngest of them was made and the DataUpload ended.
+	// Grace is how long leftovers are let alone, since the youngest of them was made and its owner ended.
 	Grace time.Duration
 	// Reader is where leftovers are looked for: a cache costs no API call while there are none.
 	Reader client.Reader
 	// Live reads from the API server. What it does not confirm is not removed.
-	Live    client.Reader
-	Remover Remover
-	Clock   clock.WithTicker
-	Log     logrus.FieldLogger
+	Live client.Reader
+	// Removers know what was made for each kind of owner.
+	Removers map[string]Remover
+	Clock    clock.WithTicker
+	Log      logrus.FieldLogger
 
 	// begun is what earlier rounds set out to remove. It is for telling what is gone: nothing is decided by it.
 	begun map[types.UID]begun
@@ -110,13 +111,13 @@ func (s *Sweeper) Round(ctx context.Context) (Report, error) {
 	observe(report)
 	report.Removed = s.settle(slices.Concat(report.Left, report.Early))
 	for _, orphans := range report.Left {
-		log := s.Log.WithFields(logrus.Fields{"dataUpload": orphans.DataUpload, "reason": orphans.Why})
+		log := s.Log.WithFields(logrus.Fields{"owner": orphans.owner, "reason": orphans.Why})
 		remaining, err := s.remove(ctx, orphans)
 		switch {
 		case ctx.Err() != nil:
 			return report, ctx.Err()
 		case err != nil:
-			err = fmt.Errorf("removing leftovers of dataupload %s: %w", orphans.DataUpload, err)
+			err = fmt.Errorf("removing leftovers of %s: %w", orphans.owner, err)
 			report.Failed = append(report.Failed, err)
 			log.WithError(err).Warn("cannot remove a leftover; the next round tries again")
 		case remaining != "":
@@ -126,19 +127,19 @@ func (s *Sweeper) Round(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
-// remove does the next part of removing one DataUpload's leftovers.
+// remove does the next part of removing one owner's leftovers.
 func (s *Sweeper) remove(ctx context.Context, orphans *Orphans) (string, error) {
 	// What the cache says may be old, and the command or the leader may be at work beside this one.
-	confirmed, err := s.find(ctx, s.Live, client.MatchingLabels{expose.OwnerUIDLabel: string(orphans.UID)})
+	confirmed, err := s.find(ctx, s.Live, client.MatchingLabels{expose.OwnerUIDLabel: string(orphans.uid)})
 	if err != nil {
 		return "", err
 	}
 	for _, now := range confirmed {
-		if now.DataUpload != orphans.DataUpload || s.Clock.Now().Before(now.Due) {
+		if now.owner != orphans.owner || s.Clock.Now().Before(now.Due) {
 			continue
 		}
 		s.begin(now)
-		return s.Remover.RemoveLeftovers(ctx, now.leftovers)
+		return s.Removers[now.kind].RemoveLeftovers(ctx, now.leftovers)
 	}
 	return "", nil
 }
@@ -158,7 +159,7 @@ func (s *Sweeper) begin(orphans *Orphans) {
 
 func (s *Sweeper) about(object Object, orphans *Orphans) logrus.FieldLogger {
 	return s.Log.WithFields(logrus.Fields{
-		"kind": object.Kind, "object": object.String(), "dataUpload": orphans.DataUpload, "reason": orphans.Why,
+		"kind": object.Kind, "object": object.String(), "owner": orphans.owner, "reason": orphans.Why,
 	})
 }
 

@@ -1,0 +1,57 @@
+package datadownload
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// admit accepts a DataDownload whose target PVC is there, or refuses one that nobody could serve.
+func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if message := invalid(&s.dd.Spec); message != "" {
+		s.End(v2alpha1.PhaseFailed, message)
+		return datamovement.Outcome{}, nil
+	}
+	target, err := r.target(ctx, s.dd.Spec.TargetVolume)
+	if err != nil {
+		return datamovement.Outcome{}, err
+	}
+	if target == nil {
+		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
+		volume := s.dd.Spec.TargetVolume
+		return datamovement.WaitFor(targetPeriod, expose.Reason{
+			Code: targetMissing, Expected: true,
+			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
+		})
+	}
+	if end, err := r.AwaitPreparation(ctx, s.Scope); end.Waits || err != nil {
+		return end, err
+	}
+	s.target = target
+	s.use(r.Config().ForDownload(classOf(target)))
+	r.Accept(s.Scope, s.config)
+	return datamovement.Outcome{}, nil
+}
+
+// invalid says what is wrong with a spec, or nothing.
+func invalid(spec *v2alpha1.DataDownloadSpec) string {
+	switch {
+	case spec.SnapshotID == "":
+		return "spec.snapshotID is empty: the DataUpload that it comes from did not complete"
+	case spec.TargetVolume.PVC == "":
+		return "spec.targetVolume.pvc is empty"
+	case spec.TargetVolume.Namespace == "":
+		return "spec.targetVolume.namespace is empty"
+	case spec.SourceNamespace == "":
+		return "spec.sourceNamespace is empty"
+	case spec.BackupStorageLocation == "":
+		return "spec.backupStorageLocation is empty"
+	case spec.NodeOS == v2alpha1.NodeOSWindows:
+		return "spec.nodeOS is windows: node-agent restores volumes for Linux only"
+	default:
+		return ""
+	}
+}

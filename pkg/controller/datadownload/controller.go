@@ -1,0 +1,106 @@
+// Package datadownload holds what makes a DataDownload different from a DataUpload: the target PVC that waits for its data,
+// the restorePVC and restore pod through which the data gets into a volume, and how that volume is handed over to the target
+// PVC. All else is in package datamovement.
+package datadownload
+
+import (
+	"context"
+	"fmt"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Reconciler moves DataDownloads from New to Completed, Failed or Canceled.
+type Reconciler struct {
+	datamovement.Engine
+}
+
+// New makes a Reconciler of an engine.
+func New(engine datamovement.Engine) *Reconciler {
+	r := &Reconciler{}
+	r.Engine = engine.For(datamovement.Kind{
+		Words:       expose.WordsFor(v2alpha1.KindDataDownload),
+		New:         func() v2alpha1.DataMove { return &v2alpha1.DataDownload{} },
+		Observe:     r.observe,
+		Succeed:     succeed,
+		FailureHint: func(*datamovement.Scope, string) string { return "" },
+		Completed:   completed,
+	})
+	return r
+}
+
+// steps are in the order in which a DataDownload meets them.
+func (r *Reconciler) steps(s *scope) []datamovement.Step {
+	const (
+		isNew      = v2alpha1.PhaseNew
+		accepted   = v2alpha1.PhaseAccepted
+		prepared   = v2alpha1.PhasePrepared
+		inProgress = v2alpha1.PhaseInProgress
+	)
+	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
+	// own makes a step of one that needs more than what DataUploads and DataDownloads share.
+	own := func(run func(context.Context, *scope) (datamovement.Outcome, error),
+	) func(context.Context, *datamovement.Scope) (datamovement.Outcome, error) {
+		return func(ctx context.Context, _ *datamovement.Scope) (datamovement.Outcome, error) { return run(ctx, s) }
+	}
+	return []datamovement.Step{
+		{Name: "guard", Phases: in(isNew), Run: own(guard)},
+		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: own(r.cancel)},
+		{Name: "admit", Phases: in(isNew), Run: own(r.admit)},
+		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
+		{Name: "target", Phases: in(accepted), Run: own(r.awaitTarget)},
+		{Name: "cachePVC", Phases: in(accepted), Run: own(r.ensureCachePVC)},
+		{Name: "restorePVC", Phases: in(accepted), Run: own(r.ensureRestorePVC)},
+		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
+		{Name: "restorePod", Phases: in(accepted), Run: own(r.ensureRestorePod)},
+		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
+		{Name: "start", Phases: in(prepared), Run: r.Start},
+		{Name: "finish", Phases: in(inProgress), Run: own(r.finish)},
+		{Name: "handOver", Phases: in(inProgress), Run: own(r.handOver)},
+		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
+		{Name: "cleanUp", Phases: in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed), Run: own(r.cleanUp)},
+	}
+}
+
+// guard adds the finalizer, before anything is made that it must guard.
+func guard(_ context.Context, s *scope) (datamovement.Outcome, error) {
+	if !datamovement.IsDeleting(s.dd) {
+		controllerutil.AddFinalizer(s.dd, v2alpha1.Finalizer)
+	}
+	return datamovement.Outcome{}, nil
+}
+
+// cancel ends a DataDownload that shall be canceled, unless the target PVC has its volume already: then it is as good as done.
+func (r *Reconciler) cancel(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if s.restored != nil && (s.dd.Spec.Cancel || datamovement.IsDeleting(s.dd)) {
+		if target, err := r.target(ctx, s.dd.Spec.TargetVolume); err != nil || isFor(target, s.restored.Volume) {
+			return datamovement.Outcome{}, err
+		}
+	}
+	return r.Cancel(ctx, s.Scope)
+}
+
+// finish waits for the restore pod. What it has restored is written down before anything is done with it.
+func (r *Reconciler) finish(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if s.restored != nil {
+		return datamovement.Outcome{}, nil
+	}
+	end, err := r.Finish(ctx, s.Scope)
+	if err == nil && restoredOf(s.dd) != nil {
+		return again()
+	}
+	return end, err
+}
+
+// SetupWithManager lets the manager call Reconcile whenever something changes that a DataDownload may wait for.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if err := r.Controller(mgr).Complete(r); err != nil {
+		return fmt.Errorf("setting up the datadownload controller: %w", err)
+	}
+	return nil
+}

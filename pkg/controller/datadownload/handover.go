@@ -1,0 +1,137 @@
+package datadownload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// The restored volume always has exactly one owner. First it goes with the restorePVC. Then it is retained, and ours by its
+// mark, while restore pod and restorePVC go. When the target PVC names it, it is the target's: nothing else can be bound to
+// that PVC any more, and from there on the hand-over is brought to its end whatever becomes of the DataDownload. In the end the
+// volume has the reclaim policy that it was made with, and the mark is gone.
+
+// handingOver is the code of a hand-over that waits.
+const handingOver = "HandingOver"
+
+// handOverPeriod is how often to look at a hand-over: the target PVC is not watched.
+const handOverPeriod = time.Second
+
+// hands is what a hand-over is about, as the API server shows it.
+type hands struct {
+	// pv is the restored volume.
+	pv *corev1.PersistentVolume
+	// target is the PVC that gets it; nil if it is gone.
+	target *corev1.PersistentVolumeClaim
+}
+
+// handOver gives the restored volume to the target PVC, and ends the DataDownload when that is done.
+func (r *Reconciler) handOver(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if s.restored == nil {
+		return datamovement.Outcome{}, nil
+	}
+	h, err := r.hands(ctx, s.restored.Volume, s.dd.Spec.TargetVolume)
+	if err != nil {
+		return datamovement.Outcome{}, err
+	}
+	if err := h.possible(s); err != nil {
+		return datamovement.Outcome{}, err
+	}
+	waitsFor := ""
+	if !h.done() {
+		if waitsFor, err = r.takeSteps(ctx, s, h, r.retain, r.letGo, r.nameVolume); err == nil && waitsFor == "" {
+			waitsFor, err = r.give(ctx, s, h)
+		}
+	}
+	switch {
+	case err != nil:
+		return datamovement.Outcome{}, err
+	case waitsFor != "":
+		return datamovement.WaitFor(handOverPeriod, expose.Reason{
+			Code: handingOver, Expected: true,
+			Message: fmt.Sprintf("handing volume %s over to target PVC %s/%s: %s",
+				h.pv.Name, s.dd.Spec.TargetVolume.Namespace, s.dd.Spec.TargetVolume.PVC, waitsFor),
+		})
+	}
+	s.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
+	return datamovement.Outcome{}, nil
+}
+
+// give is the part of a hand-over that comes after the target PVC names the volume. It needs neither restore pod nor
+// restorePVC, and is brought to its end also when the DataDownload has ended or is gone.
+func (r *Reconciler) give(ctx context.Context, s *scope, h *hands) (string, error) {
+	return r.takeSteps(ctx, s, h, r.bindVolume, r.awaitBound, r.giveBack)
+}
+
+// handOverStep does one idempotent part of a hand-over. It returns what has to happen before the next, or nothing.
+type handOverStep func(context.Context, *scope, *hands) (string, error)
+
+func (r *Reconciler) takeSteps(ctx context.Context, s *scope, h *hands, steps ...handOverStep) (string, error) {
+	for _, step := range steps {
+		if waitsFor, err := step(ctx, s, h); waitsFor != "" || err != nil {
+			return waitsFor, err
+		}
+	}
+	return "", nil
+}
+
+// hands reads what a hand-over is about. What a cache shows may be old, and here that would cost data.
+func (r *Reconciler) hands(ctx context.Context, volume string, target v2alpha1.TargetVolumeSpec) (*hands, error) {
+	h := &hands{pv: &corev1.PersistentVolume{}}
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: volume}, h.pv); err != nil {
+		if !apierrors.IsNotFound(err) {
+			return nil, fmt.Errorf("reading restored volume %s: %w", volume, err)
+		}
+		h.pv = nil
+	}
+	var err error
+	h.target, err = r.target(ctx, target)
+	return h, err
+}
+
+// possible fails if nobody can bring the hand-over to a good end any more.
+func (h *hands) possible(s *scope) error {
+	name := s.dd.Spec.TargetVolume.Namespace + "/" + s.dd.Spec.TargetVolume.PVC
+	switch {
+	case h.pv == nil || datamovement.IsDeleting(h.pv):
+		return datamovement.Terminal("restored volume %s is gone before target PVC %s was bound to it", s.restored.Volume, name)
+	case h.target == nil:
+		return datamovement.Terminal("target PVC %s is gone before the restored volume was handed over to it", name)
+	case h.target.Spec.VolumeName != "" && h.target.Spec.VolumeName != h.pv.Name:
+		return datamovement.Terminal("target PVC %s was bound to another volume, %s, while its data was restored",
+			name, h.target.Spec.VolumeName)
+	default:
+		return nil
+	}
+}
+
+// done tells whether the target PVC has the volume, and nothing of the restore is left on that.
+func (h *hands) done() bool {
+	_, marked := h.pv.Labels[expose.OwnerUIDLabel]
+	return !marked && h.bound()
+}
+
+// bound tells whether target PVC and volume are bound to each other.
+func (h *hands) bound() bool {
+	return isFor(h.target, h.pv.Name) && expose.BelongsTo(h.pv, h.target) && h.target.Status.Phase == corev1.ClaimBound
+}
+
+// patch writes what change does to the restored volume, if that still is as it was seen.
+func (r *Reconciler) patch(ctx context.Context, h *hands, doing string, change func(*corev1.PersistentVolume) error) error {
+	before := h.pv.DeepCopy()
+	if err := change(h.pv); err != nil {
+		return datamovement.Terminal("%s: %v", doing, err)
+	}
+	if err := r.Client.Patch(ctx, h.pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("%s, restored volume %s: %w", doing, h.pv.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package datadownload
+
+import (
+	"context"
+
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+)
+
+// letGo removes restore pod and restorePVC from the volume. A volume that is still mounted would be mounted twice.
+func (r *Reconciler) letGo(ctx context.Context, s *scope, _ *hands) (string, error) {
+	if waitsFor, err := r.RemovePod(ctx, s.Scope); waitsFor != "" || err != nil {
+		return waiting(waitsFor), err
+	}
+	if s.PVC == nil {
+		return "", nil
+	}
+	if datamovement.IsDeleting(s.PVC) {
+		return waiting("restorePVC " + s.PVC.Name), nil
+	}
+	// Its volume is retained, so the PVC alone goes.
+	return waiting("restorePVC " + s.PVC.Name), r.Delete(ctx, "restorePVC", s.PVC)
+}
+
+func waiting(what string) string {
+	if what == "" {
+		return ""
+	}
+	return what + " is being deleted"
+}

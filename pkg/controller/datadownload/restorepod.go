@@ -1,0 +1,57 @@
+package datadownload
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// ensureRestorePod makes the pod that writes to the restorePVC.
+func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if s.Pod == nil {
+		pod, err := r.restorePod(ctx, s)
+		if err != nil {
+			return datamovement.Outcome{}, err
+		}
+		if s.Pod, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "restore pod", pod); err != nil {
+			return datamovement.Outcome{}, err
+		}
+	}
+	if datamovement.IsDeleting(s.Pod) {
+		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+			"restore pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
+	}
+	return datamovement.Outcome{}, nil
+}
+
+// restorePod gathers what the restore pod is built from.
+func (r *Reconciler) restorePod(ctx context.Context, s *scope) (*corev1.Pod, error) {
+	template, err := r.MoverTemplate(ctx, s.dd)
+	if err != nil {
+		return nil, err
+	}
+	target := expose.RestoreTarget{Mode: expose.VolumeMode(s.target), WithCache: s.wantsCache()}
+	if node := expose.SelectedNode(s.target); node != "" && !s.config.IgnoreDelayBinding {
+		if target.Hostname, err = r.hostname(ctx, node); err != nil {
+			return nil, err
+		}
+	}
+	return expose.RestorePod(s.dd, s.config, target, template), nil
+}
+
+// hostname is the hostname label of a node, which may differ from its name.
+func (r *Reconciler) hostname(ctx context.Context, name string) (string, error) {
+	node := &corev1.Node{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading node %s: %w", name, err)
+	}
+	if hostname := node.Labels[corev1.LabelHostname]; hostname != "" {
+		return hostname, nil
+	}
+	return name, nil
+}

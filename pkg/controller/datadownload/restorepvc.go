@@ -1,0 +1,46 @@
+package datadownload
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// ensureRestorePVC makes the PVC whose volume the data is written to. All attempts write to the same one.
+func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	if s.PVC == nil {
+		var err error
+		desired := expose.RestorePVC(s.dd, s.target)
+		if s.PVC, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "restorePVC", desired); err != nil {
+			return datamovement.Outcome{}, err
+		}
+	}
+	if datamovement.IsDeleting(s.PVC) {
+		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
+	}
+	if s.PVC.Status.Phase == corev1.ClaimBound {
+		return datamovement.Outcome{}, r.claimVolume(ctx, s)
+	}
+	return datamovement.Outcome{}, nil
+}
+
+// claimVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its
+// class says for later.
+func (r *Reconciler) claimVolume(ctx context.Context, s *scope) error {
+	pv, err := r.VolumeOf(ctx, s.Scope)
+	if err != nil || pv == nil || expose.IsClaimed(pv, s.dd) {
+		return err
+	}
+	before := pv.DeepCopy()
+	expose.Claim(pv, s.dd)
+	if err := r.Client.Patch(ctx, pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("marking persistent volume %s of the restorePVC: %w", pv.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package datadownload
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/mover/result"
+)
+
+// restoredAnnotation holds on a DataDownload what its restore pod has left behind. From then on the volume is handed over, and
+// the pod is no longer needed to know what is to be done.
+const restoredAnnotation = "node-agent.io/restored"
+
+// restored is the value of restoredAnnotation, as JSON.
+type restored struct {
+	// Volume is the name of the PersistentVolume with the data.
+	Volume string `json:"volume"`
+	// Bytes is how many were restored.
+	Bytes int64 `json:"bytes"`
+}
+
+// restoredOf is what a restore pod has left behind, or nil.
+func restoredOf(dd *v2alpha1.DataDownload) *restored {
+	text, found := dd.Annotations[restoredAnnotation]
+	if !found {
+		return nil
+	}
+	r := &restored{}
+	if err := json.Unmarshal([]byte(text), r); err != nil || r.Volume == "" {
+		return nil
+	}
+	return r
+}
+
+// succeed takes the result of the restore pod over. The DataDownload ends when the target PVC has the volume.
+func succeed(s *datamovement.Scope, terminationMessage string) {
+	status := s.Status()
+	moved, err := result.ParseRestored(terminationMessage)
+	switch {
+	case err != nil:
+		s.End(v2alpha1.PhaseFailed, fmt.Sprintf("restore pod succeeded, but left no usable result: %v", err))
+		return
+	case status.Phase == v2alpha1.PhaseCanceling:
+		s.End(v2alpha1.PhaseCanceled, status.Message)
+		return
+	case s.PVC == nil || s.PVC.Spec.VolumeName == "":
+		s.End(v2alpha1.PhaseFailed, "restore pod succeeded, but the restorePVC is gone, and the data with it")
+		return
+	}
+	text, err := json.Marshal(restored{Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes})
+	if err != nil {
+		panic(fmt.Sprintf("marshal result: %v", err)) // a string and a number can always be marshalled
+	}
+	datamovement.SetAnnotation(s.Object, restoredAnnotation, string(text))
+	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start
+	if status.StartTimestamp == nil {
+		status.StartTimestamp = &metav1.Time{Time: s.Now}
+	}
+	status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
+}
+
+// again lets what was found be written, and goes on in another pass.
+func again() (datamovement.Outcome, error) {
+	return datamovement.WaitFor(time.Millisecond, expose.Reason{})
+}
+
+// completed tells about a success.
+func completed(s *datamovement.Scope) string {
+	dd := s.Object.(*v2alpha1.DataDownload)
+	s.Log.WithField("phase", dd.Status.Phase).WithField("volume", volumeOf(dd)).Info("completed")
+	return fmt.Sprintf("%d bytes restored into volume %s of PVC %s/%s", dd.Status.Progress.TotalBytes, volumeOf(dd),
+		dd.Spec.TargetVolume.Namespace, dd.Spec.TargetVolume.PVC)
+}
+
+func volumeOf(dd *v2alpha1.DataDownload) string {
+	if r := restoredOf(dd); r != nil {
+		return r.Volume
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package expose
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+// gracePeriodSeconds is how long a pod has to stop after SIGTERM. Kopia stops in about a second; the rest is for a slow
+// object store.
+const gracePeriodSeconds = 30
+
+// podPlan says what a pod that moves data is to be like, beside what it takes over from the agent.
+type podPlan struct {
+	move       v2alpha1.DataMove
+	configured config.Pod
+	// group lets the scheduler spread pods over the nodes.
+	group string
+	// command is that of the data mover, args are its flags.
+	command string
+	args    []string
+	mode    corev1.PersistentVolumeMode
+	// readOnly mounts the volume so.
+	readOnly bool
+}
+
+// VolumePath is where the pod sees the volume: its mount point, or its device for block volumes.
+func VolumePath(move v2alpha1.DataMove) string {
+	return "/" + string(move.GetUID())
+}
+
+// build builds the pod. It runs as root, which alone may read and write every file.
+func (p podPlan) build(template AgentTemplate) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       p.move.GetNamespace(),
+			Name:            p.move.GetName(),
+			Labels:          p.labels(template),
+			Annotations:     maps.Clone(configuredOr(template.Annotations, p.configured.PodAnnotations)),
+			OwnerReferences: []metav1.OwnerReference{OwnerReference(p.move)},
+		},
+		Spec: corev1.PodSpec{
+			ServiceAccountName:            template.ServiceAccountName,
+			ImagePullSecrets:              template.ImagePullSecrets,
+			DNSPolicy:                     template.DNSPolicy,
+			DNSConfig:                     template.DNSConfig,
+			HostAliases:                   template.HostAliases,
+			Tolerations:                   template.Tolerations,
+			PriorityClassName:             p.configured.PriorityClassName,
+			OS:                            &corev1.PodOS{Name: corev1.Linux},
+			RestartPolicy:                 corev1.RestartPolicyNever,
+			TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
+			SecurityContext:               &corev1.PodSecurityContext{RunAsUser: new(int64(0))},
+			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
+				MaxSkew:           1,
+				TopologyKey:       corev1.LabelHostname,
+				WhenUnsatisfiable: corev1.ScheduleAnyway,
+				LabelSelector:     &metav1.LabelSelector{MatchLabels: map[string]string{v2alpha1.ExposerPodGroupLabel: p.group}},
+			}},
+			Volumes: append([]corev1.Volume{{
+				Name: string(p.move.GetUID()),
+				VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
+					ClaimName: p.move.GetName(),
+					ReadOnly:  p.readOnly,
+				}},
+			}}, template.Volumes...),
+			Containers: []corev1.Container{p.container(template)},
+		},
+	}
+}
+
+// labels are those configured, else those of the agent that third parties go by; ours stand in any case.
+//
+// Documented in Velero under "Pod Labels Configuration": the configured ones supersede the agent's.
+func (p podPlan) labels(template AgentTemplate) map[string]string {
+	labels := map[string]string{}
+	maps.Copy(labels, configuredOr(template.Labels, p.configured.PodLabels))
+	labels[v2alpha1.ExposerPodGroupLabel] = p.group
+	maps.Copy(labels, Labels(p.move))
+	return labels
+}
+
+func configuredOr(inherited, configured map[string]string) map[string]string {
+	if len(configured) > 0 {
+		return configured
+	}
+	return inherited
+}
+
+func (p podPlan) container(template AgentTemplate) corev1.Container {
+	name, path := string(p.move.GetUID()), VolumePath(p.move)
+	c := corev1.Container{
+		Name:            name,
+		Image:           template.Image,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{"/velero", "data-mover", p.command},
+		Args: slices.Concat(
+			[]string{"--volume-path=" + path, "--volume-mode=" + string(p.mode)}, p.args, template.LogArgs),
+		Env:                      template.Env,
+		EnvFrom:                  template.EnvFrom,
+		Resources:                resources(p.configured.PodResources),
+		VolumeMounts:             slices.Clone(template.VolumeMounts),
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+	if number := attempts.Number(p.move); number > 1 {
+		c.Args = append(c.Args, "--attempt="+strconv.Itoa(number))
+	}
+	if p.mode == corev1.PersistentVolumeBlock {
+		c.VolumeDevices = []corev1.VolumeDevice{{Name: name, DevicePath: path}}
+	} else {
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: path, ReadOnly: p.readOnly})
+	}
+	return c
+}
+
+func resources(configured *config.PodResources) corev1.ResourceRequirements {
+	if configured == nil {
+		return corev1.ResourceRequirements{}
+	}
+	return corev1.ResourceRequirements{Requests: configured.Requests(), Limits: configured.Limits()}
+}

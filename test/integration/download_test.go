@@ -1,0 +1,370 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+)
+
+func intoBlock(d *download) { d.Mode = corev1.PersistentVolumeBlock }
+
+func intoLateClass(d *download) { d.Class, d.Node = lateClass, nodeName }
+
+func downloadConfigured(change func(*config.Config)) func(*download) {
+	return func(d *download) {
+		cfg := config.Default()
+		change(cfg)
+		d.r.Config = func() *config.Config { return cfg }
+	}
+}
+
+var _ = DescribeTable("a good restore hands the volume over and leaves nothing", func(ctx context.Context, changes ...func(*download)) {
+	d := newDownload(changes...)
+	d.advance(ctx, v2alpha1.PhaseAccepted)
+	dd := d.get(ctx)
+	Expect(dd.Finalizers).To(ContainElement(v2alpha1.Finalizer))
+	Expect(dd.Labels).To(HaveKeyWithValue(v2alpha1.ExposeOnGoingLabel, "true"))
+	Expect(dd.Status.AcceptedByNode).To(Equal("agent-node"))
+
+	Expect(d.Provision(ctx)).To(BeTrue())
+	Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
+	d.settle(ctx)
+	dd = d.get(ctx)
+	Expect(dd.Status.Phase).To(Equal(v2alpha1.PhaseInProgress))
+	Expect(dd.Status.Node).To(Equal(nodeName))
+	Expect(dd.Labels).NotTo(HaveKey(v2alpha1.ExposeOnGoingLabel))
+	Expect(d.Volumes(ctx)[0].Spec.PersistentVolumeReclaimPolicy).To(Equal(corev1.PersistentVolumeReclaimDelete),
+		"a volume that is half filled goes with its claim")
+
+	Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+	d.settleAll(ctx)
+	dd = d.get(ctx)
+	Expect(dd.Status.Phase).To(Equal(v2alpha1.PhaseCompleted), dd.Status.Message)
+	Expect(dd.Status.Progress).To(Equal(v2alpha1.DataMoveOperationProgress{TotalBytes: 100, BytesDone: 100}))
+	Expect(dd.Status.CompletionTimestamp).NotTo(BeNil())
+	Expect(dd.Status.Message).To(BeEmpty())
+	d.expectHandedOver(ctx)
+	d.expectNothingMade(ctx)
+},
+	Entry("file system"),
+	Entry("block volume", intoBlock),
+	Entry("class that binds with the first consumer", intoLateClass),
+)
+
+var _ = Describe("a restore", func() {
+	It("makes restorePVC and pod after the target PVC and the configuration", func(ctx context.Context) {
+		d := newDownload(downloadConfigured(func(c *config.Config) {
+			c.PriorityClassName = ""
+			c.PodLabels = map[string]string{"team": "storage"}
+			c.LoadAffinity = []config.LoadAffinity{{
+				StorageClass: fastClass, NodeSelector: metav1.LabelSelector{MatchLabels: map[string]string{"disk": "ssd"}},
+			}}
+		}))
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		pvc, pod, target := &corev1.PersistentVolumeClaim{}, d.Pod(ctx), d.Target(ctx)
+		Expect(live.Get(ctx, d.Key(), pvc)).To(Succeed())
+		Expect(pvc.Labels).To(HaveKeyWithValue("app", "shop"))
+		Expect(pvc.Annotations).To(HaveKeyWithValue("a.example.com/b", "c"))
+		Expect(pvc.Spec.AccessModes).To(Equal(target.Spec.AccessModes))
+		Expect(pvc.Spec.StorageClassName).To(Equal(target.Spec.StorageClassName))
+		Expect(pvc.Spec.Resources).To(Equal(target.Spec.Resources))
+		Expect(pvc.Spec.Selector).To(BeNil())
+		Expect(pod.Labels).To(And(HaveKeyWithValue("team", "storage"), HaveKeyWithValue(v2alpha1.DataDownloadLabel, d.Name),
+			HaveKeyWithValue(v2alpha1.ExposerPodGroupLabel, "generic-restore-exposer")))
+		Expect(pod.Spec.Containers[0].Command).To(Equal([]string{"/velero", "data-mover", "restore"}))
+		Expect(pod.Spec.Containers[0].Args).To(ContainElements(
+			"--data-download="+d.Name, "--volume-mode=Filesystem", "--resource-timeout=10m0s"))
+		terms := pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+		Expect(terms[0].MatchExpressions[0].Key).To(Equal("disk"))
+	})
+
+	It("waits in New for the target PVC", func(ctx context.Context) {
+		d := newDownload()
+		d.advance(ctx, v2alpha1.PhaseNew)
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring("is not there yet"))
+		d.MakeTarget(ctx)
+		d.settle(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseAccepted))
+	})
+
+	It("waits for a pod that uses the target PVC, and restores on its node", func(ctx context.Context) {
+		d := newDownload(func(d *download) { d.Class = lateClass })
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.clock.SetTime(d.clock.Now().Add(10 * time.Second))
+		d.settle(ctx)
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring("waits for a pod that uses it"))
+		Expect(d.Pod(ctx)).To(BeNil())
+		d.UseTarget(ctx, nodeName)
+		d.settle(ctx)
+		Expect(d.Pod(ctx).Spec.NodeSelector).To(Equal(map[string]string{corev1.LabelHostname: nodeName}))
+	})
+
+	It("does not wait for a pod with ignoreDelayBinding", func(ctx context.Context) {
+		d := newDownload(func(d *download) { d.Class = lateClass },
+			downloadConfigured(func(c *config.Config) { c.RestorePVC = &config.RestorePVC{IgnoreDelayBinding: true} }))
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		Expect(d.Pod(ctx)).NotTo(BeNil())
+		Expect(d.Pod(ctx).Spec.NodeSelector).To(BeEmpty())
+	})
+
+	DescribeTable("is refused with the reason", func(ctx context.Context, change func(*v2alpha1.DataDownloadSpec), words string) {
+		d := newDownload(func(d *download) { d.spec = change })
+		d.create(ctx)
+		DeferCleanup(d.Forget)
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseFailed))
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring(words))
+	},
+		Entry("without a snapshot", func(s *v2alpha1.DataDownloadSpec) { s.SnapshotID = "" }, "spec.snapshotID is empty"),
+		Entry("for Windows", func(s *v2alpha1.DataDownloadSpec) { s.NodeOS = v2alpha1.NodeOSWindows }, "Linux only"),
+		Entry("without a target", func(s *v2alpha1.DataDownloadSpec) { s.TargetVolume.PVC = "" }, "spec.targetVolume.pvc is empty"),
+	)
+
+	It("fails at once where the target PVC is bound already", func(ctx context.Context) {
+		d := newDownload()
+		d.MakeTarget(ctx)
+		target := d.Target(ctx)
+		target.Spec.VolumeName = "other"
+		Expect(live.Update(ctx, target)).To(Succeed())
+		readyRepository(ctx)
+		d.create(ctx)
+		DeferCleanup(d.Forget)
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseFailed))
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring("is bound to volume other already"))
+		d.expectNothingMade(ctx)
+	})
+
+	It("is canceled with the cause when it is not prepared in time", func(ctx context.Context) {
+		d := newDownload(func(d *download) { d.Class = "no-such-class" })
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring(`storage class "no-such-class" not found`))
+		d.clock.SetTime(d.clock.Now().Add(prepareTimeout))
+		d.settleAll(ctx)
+		dd := d.get(ctx)
+		Expect(dd.Status.Phase).To(Equal(v2alpha1.PhaseCanceled))
+		Expect(dd.Status.Message).To(And(ContainSubstring("prepare timeout"), ContainSubstring(`storage class "no-such-class" not found`)))
+		d.expectNothingLeft(ctx)
+	})
+
+	DescribeTable("that is canceled or deleted leaves nothing", func(ctx context.Context, phase v2alpha1.Phase, end func(*download, context.Context)) {
+		d := newDownload()
+		d.advance(ctx, phase)
+		end(d, ctx)
+		d.settleAll(ctx)
+		dd := &v2alpha1.DataDownload{}
+		if err := live.Get(ctx, d.Key(), dd); err == nil {
+			Expect(dd.Status.Phase).To(Equal(v2alpha1.PhaseCanceled))
+			Expect(dd.Status.Message).To(ContainSubstring("canceled"))
+		}
+		d.expectNothingLeft(ctx)
+	},
+		Entry("cancel in New", v2alpha1.PhaseNew, (*download).cancelIt),
+		Entry("cancel in Accepted", v2alpha1.PhaseAccepted, (*download).cancelIt),
+		Entry("cancel in Prepared", v2alpha1.PhasePrepared, (*download).cancelIt),
+		Entry("cancel in InProgress", v2alpha1.PhaseInProgress, (*download).cancelIt),
+		Entry("deletion in New", v2alpha1.PhaseNew, (*download).deleteIt),
+		Entry("deletion in Accepted", v2alpha1.PhaseAccepted, (*download).deleteIt),
+		Entry("deletion in Prepared", v2alpha1.PhasePrepared, (*download).deleteIt),
+		Entry("deletion in InProgress", v2alpha1.PhaseInProgress, (*download).deleteIt),
+		Entry("deletion in Canceling", v2alpha1.PhaseCanceling, (*download).deleteIt),
+	)
+
+	It("goes on with the same volume when the restore pod is lost", func(ctx context.Context) {
+		d := newDownload()
+		d.advance(ctx, v2alpha1.PhaseInProgress)
+		volume := d.Volumes(ctx)[0].Name
+		Expect(d.EndPod(ctx, 75, "Error", "the network is gone")).To(BeTrue())
+		d.settle(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseAccepted))
+		d.Collect(ctx)
+		d.clock.SetTime(d.clock.Now().Add(time.Minute))
+		d.settle(ctx)
+		Expect(d.Pod(ctx).Spec.Containers[0].Args).To(ContainElement("--attempt=2"))
+		Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
+		d.settle(ctx)
+		Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseCompleted))
+		d.expectHandedOver(ctx)
+		Expect(d.Target(ctx).Spec.VolumeName).To(Equal(volume))
+	})
+
+	It("fails with what the mover said about the data, and leaves nothing", func(ctx context.Context) {
+		d := newDownload()
+		d.advance(ctx, v2alpha1.PhaseInProgress)
+		Expect(d.EndPod(ctx, 1, "Error", "write a/b.txt: no space left on device")).To(BeTrue())
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseFailed))
+		Expect(d.get(ctx).Status.Message).To(Equal("restore pod failed: write a/b.txt: no space left on device"))
+		d.expectNothingLeft(ctx)
+	})
+})
+
+func (d *download) cancelIt(ctx context.Context) { d.Cancel(ctx) }
+
+func (d *download) deleteIt(ctx context.Context) { Expect(live.Delete(ctx, d.get(ctx))).To(Succeed()) }
+
+var _ = Describe("a volume for the cache of a restore", func() {
+	cached := func(class string, threshold int64) func(*download) {
+		return downloadConfigured(func(c *config.Config) {
+			c.CachePVC = &config.CachePVC{StorageClass: class, ResidentThresholdInMB: threshold}
+		})
+	}
+	cachePVC := func(ctx context.Context, d *download) *corev1.PersistentVolumeClaim {
+		pvc := &corev1.PersistentVolumeClaim{}
+		if live.Get(ctx, client.ObjectKey{Namespace: velero, Name: d.Name + "-cache"}, pvc) != nil {
+			return nil
+		}
+		return pvc
+	}
+	makeClass := func(ctx context.Context, name string) {
+		class := &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "csi.example.com",
+			ReclaimPolicy: new(corev1.PersistentVolumeReclaimDelete),
+		}
+		Expect(client.IgnoreAlreadyExists(live.Create(ctx, class))).To(Succeed())
+	}
+
+	It("is made as configured, mounted, and removed in the end", func(ctx context.Context) {
+		makeClass(ctx, "caches")
+		d := newDownload(cached("caches", 0))
+		d.advance(ctx, v2alpha1.PhaseInProgress)
+		pvc := cachePVC(ctx, d)
+		Expect(pvc).NotTo(BeNil())
+		Expect(pvc.Spec.StorageClassName).To(HaveValue(Equal("caches")))
+		Expect(pvc.Spec.Resources.Requests.Storage().String()).To(Equal("6Gi"), "a fifth more than 5000 MiB, in whole GiB")
+		Expect(d.Pod(ctx).Spec.Containers[0].Args).To(ContainElement("--cache-volume-path=/cache"))
+		Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseCompleted))
+		d.expectHandedOver(ctx)
+		d.expectNothingMade(ctx)
+	})
+
+	It("is not made for a backup below the threshold", func(ctx context.Context) {
+		makeClass(ctx, "caches")
+		d := newDownload(cached("caches", 10), func(d *download) {
+			d.spec = func(s *v2alpha1.DataDownloadSpec) { s.SnapshotSize = 10<<20 - 1 }
+		})
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		Expect(cachePVC(ctx, d)).To(BeNil())
+		Expect(d.Pod(ctx).Spec.Containers[0].Args).NotTo(ContainElement(HavePrefix("--cache-volume-path")))
+	})
+
+	DescribeTable("is refused with the reason", func(ctx context.Context, class, words string) {
+		d := newDownload(cached(class, 0))
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring(words))
+		Expect(d.Pod(ctx)).To(BeNil())
+		d.clock.SetTime(d.clock.Now().Add(prepareTimeout))
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseCanceled))
+		Expect(d.get(ctx).Status.Message).To(ContainSubstring(words))
+		d.expectNothingLeft(ctx)
+	},
+		Entry("class missing", "no-caches", `cachePVC: storage class "no-caches" not found`),
+		Entry("class that does not delete", fastClass, "reclaim policy Retain"),
+	)
+})
+
+var _ = Describe("slots", func() {
+	It("are those of DataUploads, too, and say who has them", func(ctx context.Context) {
+		d := newDownload()
+		d.advance(ctx, v2alpha1.PhasePrepared)
+		Expect(d.get(ctx).Status.Message).To(And(ContainSubstring("place 1 in its queue"), ContainSubstring("taken by DataUpload other-")))
+	})
+})
+
+var _ = Describe("the hand-over of a restored volume", func() {
+	// restored is a DataDownload whose restore pod has just been successful.
+	restored := func(ctx context.Context) *download {
+		d := newDownload()
+		d.advance(ctx, v2alpha1.PhaseInProgress)
+		Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+		return d
+	}
+
+	It("comes to the same end when the agent is killed at any of its writes", func(ctx context.Context) {
+		d := restored(ctx)
+		before := d.client.writes
+		d.settleAll(ctx)
+		d.expectHandedOver(ctx)
+		writes := d.client.writes - before
+		Expect(writes).To(BeNumerically(">=", 8))
+		for at := 1; at <= writes; at++ {
+			for _, after := range []bool{false, true} {
+				By(fmt.Sprintf("write %d of %d, after it: %t", at, writes, after))
+				d := restored(ctx)
+				d.client.left, d.client.after = at, after
+				d.settleAll(ctx)
+				Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseCompleted), d.get(ctx).Status.Message)
+				d.expectHandedOver(ctx)
+				d.expectNothingMade(ctx)
+			}
+		}
+	})
+
+	// cut lets the agent write a number of times, and stops it there.
+	cut := func(ctx context.Context, d *download, writes int) {
+		d.client.left, d.client.after = writes, true
+		for range 30 {
+			d.syncCache(ctx)
+			_, _ = d.r.Reconcile(ctx, ctrlRequest(d))
+			if d.client.dead {
+				break
+			}
+			d.Collect(ctx)
+			d.Bind(ctx)
+		}
+		Expect(d.client.dead).To(BeTrue())
+		d.restart()
+	}
+
+	DescribeTable("cut off at any write ends well for target PVC and volume", func(ctx context.Context, happens func(context.Context, *download)) {
+		for at := 1; at <= 7; at++ {
+			By(fmt.Sprintf("after write %d", at))
+			d := restored(ctx)
+			cut(ctx, d, at)
+			happens(ctx, d)
+			d.settleAll(ctx)
+			target, dd := d.Target(ctx), &v2alpha1.DataDownload{}
+			if live.Get(ctx, d.Key(), dd) == nil {
+				Expect(dd.Status.Phase.IsTerminal()).To(BeTrue(), dd.Status.Message)
+				if dd.Status.Phase != v2alpha1.PhaseCompleted {
+					Expect(dd.Status.Message).NotTo(BeEmpty())
+				}
+			}
+			if target != nil && target.Status.Phase == corev1.ClaimBound && len(d.Volumes(ctx)) == 1 {
+				d.expectHandedOver(ctx)
+				d.expectNothingMade(ctx)
+			} else {
+				d.expectNothingMade(ctx)
+				Expect(d.Volumes(ctx)).To(BeEmpty(), "a volume is left")
+				if target != nil {
+					Expect(target.Spec.VolumeName).To(Or(BeEmpty(), Equal("other")))
+				}
+			}
+		}
+	},
+		Entry("by a cancel", func(ctx context.Context, d *download) { d.cancelIt(ctx) }),
+		Entry("by deletion", func(ctx context.Context, d *download) { d.deleteIt(ctx) }),
+		Entry("because the target PVC is deleted", func(ctx context.Context, d *download) { d.DeleteTarget(ctx) }),
+		Entry("because the target PVC is bound to another volume", func(ctx context.Context, d *download) {
+			if target := d.Target(ctx); target.Spec.VolumeName == "" {
+				target.Spec.VolumeName = "other"
+				Expect(live.Update(ctx, target)).To(Succeed())
+			}
+		}),
+	)
+})
