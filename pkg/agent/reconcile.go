@@ -103,8 +103,11 @@ func addReconcilers(
 	if err := uploads.SetupWithManager(ctx, mgr); err != nil {
 		return nil, err
 	}
-	// DataDownloads are served as soon as there is a mover for them.
+	engine.ConfigChanges = configuration.Changes()
 	downloads := datadownload.New(engine)
+	if err := downloads.SetupWithManager(mgr); err != nil {
+		return nil, err
+	}
 	return map[string]sweep.Remover{v2alpha1.KindDataUpload: uploads, v2alpha1.KindDataDownload: downloads}, nil
 }
 

@@ -27,7 +27,7 @@ var _ = Describe("FromConfigMap", func() {
 		cfg, err := config.FromConfigMap(configMap(map[string]string{"config.yaml": "privilegedFsBackup: true\n"}))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(cfg.Warnings()).To(Equal([]string{"configmap velero/node-agent-config, key config.yaml:1:1: privilegedFsBackup: " +
-			"checked, but without effect on backups"}))
+			"checked, but without effect"}))
 	})
 
 	DescribeTable("wants exactly one key with text", func(data map[string]string, binary map[string][]byte, want string) {

@@ -25,7 +25,7 @@ type schema struct {
 type field struct {
 	name     string
 	required bool
-	// inert settings are checked but change nothing, because they do not concern backups.
+	// inert settings are checked but change nothing, because they do not concern what node-agent does.
 	inert bool
 	value *schema
 }
@@ -131,12 +131,12 @@ var (
 			field{name: "secretNames", value: secretNames},
 			field{name: "configMapNames", value: configMaps},
 		).with(warnIgnored))},
-		field{name: "restorePVC", inert: true, value: object(
+		field{name: "restorePVC", value: object(
 			field{name: "ignoreDelayBinding", value: boolean},
-			field{name: "secretNames", value: secretNames},
-			field{name: "configMapNames", value: configMaps},
+			field{name: "secretNames", inert: true, value: secretNames},
+			field{name: "configMapNames", inert: true, value: configMaps},
 		)},
-		field{name: "cachePVC", inert: true, value: object(
+		field{name: "cachePVC", value: object(
 			field{name: "storageClass", required: true, value: text(storageClass)},
 			field{name: "residentThresholdInMB", value: notNegative},
 			field{name: "thresholdInGB", value: notNegative},

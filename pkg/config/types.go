@@ -19,9 +19,9 @@ type Config struct {
 	PodResources *PodResources `json:"podResources"`
 	// BackupPVC holds the settings of the backupPVC by the storage class of the source PVC.
 	BackupPVC map[string]BackupPVC `json:"backupPVC"`
-	// RestorePVC is accepted for Velero's sake; node-agent does not restore.
+	// RestorePVC is about the intermediate PVC of a restore.
 	RestorePVC *RestorePVC `json:"restorePVC"`
-	// CachePVC is accepted for Velero's sake; node-agent does not restore.
+	// CachePVC is the volume for the cache of a restore. Nil: restores have none.
 	CachePVC *CachePVC `json:"cachePVC"`
 	// PriorityClassName of backup pods. Empty: the cluster's default.
 	PriorityClassName string `json:"priorityClassName"`
@@ -110,14 +110,16 @@ type BackupPVC struct {
 	ConfigMapNames []string `json:"configMapNames,omitempty"`
 }
 
-// RestorePVC says how Velero makes the intermediate PVC of a restore.
+// RestorePVC says how the intermediate PVC of a restore is made.
 type RestorePVC struct {
-	IgnoreDelayBinding bool     `json:"ignoreDelayBinding"`
-	SecretNames        []string `json:"secretNames"`
-	ConfigMapNames     []string `json:"configMapNames"`
+	// IgnoreDelayBinding lets a restore begin before a pod uses the target PVC, although its class binds only then.
+	IgnoreDelayBinding bool `json:"ignoreDelayBinding"`
+	// SecretNames and ConfigMapNames are accepted for Velero's sake and have no effect.
+	SecretNames    []string `json:"secretNames"`
+	ConfigMapNames []string `json:"configMapNames"`
 }
 
-// CachePVC says how Velero makes the cache volume of a restore.
+// CachePVC says how the volume for the cache of a restore is made.
 type CachePVC struct {
 	// StorageClass of the cache volume; required.
 	StorageClass string `json:"storageClass"`

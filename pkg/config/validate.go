@@ -108,7 +108,7 @@ func (c *checker) checkKnown(m member, f *field, at string) {
 		return
 	}
 	if f.inert {
-		c.warn(m.position, at, "checked, but without effect on backups")
+		c.warn(m.position, at, "checked, but without effect")
 	}
 	c.check(m.value, f.value, at)
 }

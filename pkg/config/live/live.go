@@ -34,7 +34,8 @@ type Configuration struct {
 	seen *corev1.ConfigMap
 	// missing is set when it was told that the ConfigMap is gone.
 	missing bool
-	changes chan Change
+	// changes are where those who asked are told.
+	changes []chan Change
 }
 
 // Change tells that another configuration is in force.
@@ -42,8 +43,9 @@ type Change = event.TypedGenericEvent[*config.Config]
 
 // Changes returns where the leader is told of every configuration that comes into force from now on.
 func (c *Configuration) Changes() <-chan Change {
-	c.changes = make(chan Change, 1)
-	return c.changes
+	changes := make(chan Change, 1)
+	c.changes = append(c.changes, changes)
+	return changes
 }
 
 // Config returns the configuration in force. It is nil before Load.
@@ -113,13 +115,15 @@ func (c *Configuration) apply(configMap *corev1.ConfigMap) {
 		return
 	}
 	c.store(cfg, configMap)
-	select {
-	case c.changes <- Change{Object: cfg}:
-	default: // nobody asks, or is about to hear of an earlier one and will see this one
+	for _, changes := range c.changes {
+		select {
+		case changes <- Change{Object: cfg}:
+		default: // it is about to hear of an earlier one and will see this one
+		}
 	}
 	c.logger().WithField("resourceVersion", configMap.ResourceVersion).Info("configuration is in force")
 	c.events.Eventf(configMap, nil, corev1.EventTypeNormal, "ConfigurationInForce", action,
-		"in force for DataUploads that are accepted from now on")
+		"in force for DataUploads and DataDownloads that are accepted from now on")
 	for _, warning := range cfg.Warnings() {
 		c.logger().Warn(warning)
 	}

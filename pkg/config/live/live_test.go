@@ -116,7 +116,7 @@ var _ = Describe("the configuration in force", func() {
 		api.set("2", readOnly)
 		lead(ctx)
 		Expect(isReadOnly()).To(BeTrue())
-		Expect(told()).To(ConsistOf("Normal ConfigurationInForce in force for DataUploads that are accepted from now on"))
+		Expect(told()).To(ConsistOf("Normal ConfigurationInForce in force for DataUploads and DataDownloads that are accepted from now on"))
 	})
 
 	It("stays the last good one while the ConfigMap is wrong, and says so once", func(ctx context.Context) {
