@@ -232,7 +232,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 			"type": "snapshot", "hostname": "default", "username": "default", "path": source.Path,
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
 			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
-			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10),
+			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10), "node-agent.io/escaped-names": "true",
 		}
 		Expect(rep.FindManifests(ctx, labels)).To(HaveExactElements(
 			PointTo(MatchFields(IgnoreExtras, Fields{"ID": BeEquivalentTo(result.SnapshotID), "Labels": Equal(labels)}))))
@@ -245,7 +245,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		Expect(found.Tags).To(Equal(map[string]string{
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
 			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
-			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10),
+			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10), "node-agent.io/escaped-names": "true",
 		}))
 
 		kept, err := policy.GetDefinedPolicy(ctx, rep, source)

@@ -59,7 +59,8 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 		if source != nil {
 			annotations = source.Annotations
 		}
-		s.alias, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", expose.AliasSnapshot(s.du, s.aliasContent, annotations))
+		alias := expose.AliasSnapshot(s.du, s.aliasContent, annotations)
+		s.alias, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", alias)
 	}
 	return err
 }
