@@ -114,6 +114,9 @@ func (r *restorer) differences(ctx context.Context, u *upload, snapshotID string
 		return nil, err
 	}
 	target := filepath.Join(dir, "restored", u.name)
+	if err := os.MkdirAll(target, 0o700); err != nil {
+		return nil, fmt.Errorf("make a volume to restore into: %w", err)
+	}
 	if _, err := opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
 		return nil, err
 	}
