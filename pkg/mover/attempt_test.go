@@ -16,15 +16,15 @@ import (
 
 var _ = Describe("A mover of a later attempt", func() {
 	It("waits for its turn", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.Attempt = 2
 		b.start()
 		b.waiting()
 		By("which is not that of the first attempt, nor before the second one starts")
-		b.lose(ctx, 1, v2alpha1.DataUploadPhaseAccepted)
+		b.lose(ctx, 1, v2alpha1.PhaseAccepted)
 		Consistently(b.uploader.begun).WithTimeout(quiet).ShouldNot(Receive())
-		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhasePrepared)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		b.uploading()
 		b.uploader.succeed()
 		_, err := b.ended()
@@ -32,12 +32,12 @@ var _ = Describe("A mover of a later attempt", func() {
 	})
 
 	It("does not discard what a still later one may need", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b := newBench(ctx, v2alpha1.PhasePrepared)
 		b.options.Attempt = 2
-		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.lose(ctx, 1, v2alpha1.PhaseInProgress)
 		b.start()
 		b.uploading()
-		b.lose(ctx, 2, v2alpha1.DataUploadPhaseCanceling)
+		b.lose(ctx, 2, v2alpha1.PhaseCanceling)
 		message, err := b.ended()
 		Expect(err).To(MatchError(message))
 		Expect(message).To(HaveSuffix("was given up, it is at attempt 3"))
@@ -54,7 +54,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 	// uploadDeaf returns when all is uploaded, and the DataUpload could not be read since.
 	uploadDeaf := func(ctx context.Context) {
 		GinkgoHelper()
-		b = newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b = newBench(ctx, v2alpha1.PhaseInProgress)
 		failures = make(chan error, 100)
 		b.intercept(deafWatch())
 		b.intercept(failingCalls(failures))
@@ -76,7 +76,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 
 	It("saves no snapshot while another attempt may run", func(ctx context.Context) {
 		uploadDeaf(ctx)
-		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.lose(ctx, 1, v2alpha1.PhaseInProgress)
 		Consistently(b.done).WithTimeout(quiet).ShouldNot(Receive())
 
 		By("being connected again")

@@ -37,7 +37,7 @@ const uploadFailure = "upload the volume of PersistentVolumeClaim shop/data: "
 var _ = Describe("A mover that fails", func() {
 	DescribeTable("says why the upload failed",
 		func(ctx context.Context, cause error, want string) {
-			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b := newBench(ctx, v2alpha1.PhaseInProgress)
 			b.start()
 			b.uploading()
 			b.uploader.fail(cause)
@@ -61,7 +61,7 @@ var _ = Describe("A mover that fails", func() {
 	)
 
 	It("keeps the start and the end of a long message", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.start()
 		b.uploading()
 		b.uploader.fail(errors.New(strings.Repeat("\u20ac", 5000) + " the end"))
@@ -75,7 +75,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("gives a reason where there is none", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) { return nil, errors.New("") }
 		b.start()
 		message, err := b.ended()
@@ -84,7 +84,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("does not write into a read-only location", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		location := &velerov1.BackupStorageLocation{}
 		location.Namespace, location.Name = b.namespace, locationName
 		Expect(k8s.Patch(ctx, location, mergePatch(`{"spec":{"accessMode":"ReadOnly"}}`))).To(Succeed())
@@ -97,7 +97,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("names a location that does not exist", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.patch(ctx, `{"spec":{"backupStorageLocation":"elsewhere"}}`)
 		b.start()
 		message, err := b.ended()
@@ -107,7 +107,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("says that the repository did not open", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) {
 			return nil, fmt.Errorf("connect: %w", repository.ErrWrongPassword)
 		}
@@ -119,7 +119,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("gives up on a repository that does not answer, but not on a slow upload", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.Open = func(ctx context.Context, _ repository.Access) (mover.Uploader, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -132,7 +132,7 @@ var _ = Describe("A mover that fails", func() {
 		Expect(message).To(Equal("backup storage location default and its repository did not open within 1m0s"))
 		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 
-		slow := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		slow := newBench(ctx, v2alpha1.PhaseInProgress)
 		slow.start()
 		slow.uploading()
 		slow.clock.Step(time.Hour)
@@ -142,7 +142,7 @@ var _ = Describe("A mover that fails", func() {
 	})
 
 	It("fails if nobody could read its result", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.TerminationMessagePath = filepath.Join(GinkgoT().TempDir(), "missing", "file")
 		b.start()
 		b.uploading()
@@ -161,7 +161,7 @@ var _ = Describe("The exit code of a mover", func() {
 
 	DescribeTable("tells whether another attempt makes sense",
 		func(ctx context.Context, cause error, want int) {
-			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b := newBench(ctx, v2alpha1.PhaseInProgress)
 			b.start()
 			b.uploading()
 			b.uploader.fail(fmt.Errorf("upload volume: %w", cause))
@@ -182,7 +182,7 @@ var _ = Describe("The exit code of a mover", func() {
 
 	// withoutSecrets lets a number of requests for Secrets fail, and time pass until the mover has ended or uploads.
 	withoutSecrets := func(ctx context.Context, failures int) *bench {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.ResourceTimeout = time.Hour
 		b.intercept(interceptor.Funcs{Get: func(
 			ctx context.Context, c client.WithWatch, key client.ObjectKey, obj client.Object, opts ...client.GetOption,

@@ -105,7 +105,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 	}
 
 	It("is established again when the API server closes it, and misses nothing", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b := newBench(ctx, v2alpha1.PhasePrepared)
 		made := &watches{}
 		b.intercept(made.funcs())
 		b.start()
@@ -117,7 +117,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 		Eventually(made.count).WithTimeout(patience).Should(Equal(4))
 		made.closeLast()
 		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		Consistently(b.uploader.begun).WithTimeout(quiet).ShouldNot(Receive())
 		b.clock.Step(time.Minute)
 		b.uploading()
@@ -135,7 +135,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 	})
 
 	It("shows what happens between reading and watching", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b := newBench(ctx, v2alpha1.PhasePrepared)
 		b.intercept(interceptor.Funcs{
 			Watch: func(
 				ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption,
@@ -151,7 +151,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 	})
 
 	It("is established again after an error event", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b := newBench(ctx, v2alpha1.PhasePrepared)
 		first := watch.NewFakeWithChanSize(1, false)
 		status := apierrors.NewResourceExpired("too old").Status()
 		first.Error(&status)
@@ -171,12 +171,12 @@ var _ = Describe("The watch of a DataUpload", func() {
 		again(b)
 		b.waiting()
 		Expect(b.warnings()).To(ConsistOf("Cannot see the DataUpload change, trying again"))
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		b.uploading()
 	})
 
 	It("slows down while the API server does not answer", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		failures := make(chan error, 3)
 		for range cap(failures) {
 			failures <- errors.New("connection refused")
@@ -198,7 +198,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 	})
 
 	It("goes on uploading when it is forbidden later", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		made := &watches{}
 		failures := make(chan error, 1)
 		b.intercept(made.funcs())
@@ -217,7 +217,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 
 	DescribeTable("fails the move when it is forbidden from the start",
 		func(ctx context.Context, funcs interceptor.Funcs, want string) {
-			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b := newBench(ctx, v2alpha1.PhaseInProgress)
 			b.intercept(funcs)
 			b.start()
 			message, err := b.ended()

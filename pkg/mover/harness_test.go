@@ -53,7 +53,7 @@ type bench struct {
 }
 
 // newBench makes a bench with a DataUpload in the given phase.
-func newBench(ctx context.Context, phase v2alpha1.DataUploadPhase) *bench {
+func newBench(ctx context.Context, phase v2alpha1.Phase) *bench {
 	GinkgoHelper()
 	b := newPlace(ctx)
 	b.uploader = newFakeUploader()
@@ -122,7 +122,7 @@ func (b *bench) newClient(config *rest.Config) client.WithWatch {
 	return c
 }
 
-func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.DataUploadPhase) *v2alpha1.DataUpload {
+func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.Phase) *v2alpha1.DataUpload {
 	GinkgoHelper()
 	du := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{
@@ -196,7 +196,7 @@ func exitCode(err error) int {
 }
 
 // lose gives up as many attempts at the DataUpload, as the agent does.
-func (b *bench) lose(ctx context.Context, count int, phase v2alpha1.DataUploadPhase) {
+func (b *bench) lose(ctx context.Context, count int, phase v2alpha1.Phase) {
 	GinkgoHelper()
 	du := &v2alpha1.DataUpload{}
 	for range count {
@@ -219,7 +219,7 @@ func mergePatch(body string) client.Patch {
 	return client.RawPatch(types.MergePatchType, []byte(body))
 }
 
-func (b *bench) setPhase(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+func (b *bench) setPhase(ctx context.Context, phase v2alpha1.Phase) {
 	GinkgoHelper()
 	b.patch(ctx, `{"status":{"phase":"`+string(phase)+`"}}`)
 }

@@ -32,7 +32,7 @@ var _ = Describe("The progress of an upload", func() {
 	)
 
 	BeforeEach(func(ctx context.Context) {
-		b = newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b = newBench(ctx, v2alpha1.PhaseInProgress)
 		bodies = make(chan string, 10)
 		fail = make(chan error, 10)
 		b.intercept(interceptor.Funcs{

@@ -58,7 +58,7 @@ var _ = Describe("A mover with a real repository", func() {
 	}
 
 	It("moves the data", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
 		volume := GinkgoT().TempDir()
 		content := []byte("the data of the shop")
@@ -81,7 +81,7 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("needs at most 15 API calls", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseAccepted)
+		b := newBench(ctx, v2alpha1.PhaseAccepted)
 		b.options.Clock = clock.RealClock{}
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
 		volume := GinkgoT().TempDir()
@@ -92,8 +92,8 @@ var _ = Describe("A mover with a real repository", func() {
 		b.options.Open = mover.OpenUploader
 		b.start()
 		b.waiting()
-		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhasePrepared)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())
 		calls, watches := b.transport.counted()
@@ -103,13 +103,13 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("returns the snapshot of an earlier attempt whose result got lost", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
 		volume := GinkgoT().TempDir()
 		Expect(os.WriteFile(filepath.Join(volume, "file"), []byte("content"), 0o600)).To(Succeed())
 		first := move(b, volume, corev1.PersistentVolumeFilesystem)
 
-		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.lose(ctx, 1, v2alpha1.PhaseInProgress)
 		b.options.Attempt = 2
 		b.options.WorkDir = GinkgoT().TempDir()
 		Expect(move(b, volume, corev1.PersistentVolumeFilesystem)).To(Equal(first))
@@ -120,7 +120,7 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("leaves nothing when its DataUpload is canceled, also of an earlier attempt", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
 		volume := GinkgoT().TempDir()
 		Expect(os.WriteFile(filepath.Join(volume, "file"), []byte("content"), 0o600)).To(Succeed())
@@ -130,7 +130,7 @@ var _ = Describe("A mover with a real repository", func() {
 
 		b.options.VolumePath = volume
 		b.options.Attempt = 2
-		b.lose(ctx, 1, v2alpha1.DataUploadPhaseInProgress)
+		b.lose(ctx, 1, v2alpha1.PhaseInProgress)
 		b.options.Open = func(moving context.Context, access repository.Access) (mover.Uploader, error) {
 			uploader, err := mover.OpenUploader(moving, access)
 			return &canceledUploader{Uploader: uploader, cancel: func() {
@@ -150,7 +150,7 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("moves the data of a block volume", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		Expect(repository.Initialize(ctx, access(ctx, b))).To(Succeed())
 		content := bytes.Repeat([]byte("block "), 1<<18)
 		device := filepath.Join(GinkgoT().TempDir(), "device")
@@ -172,7 +172,7 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("says that the password is wrong", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		right := access(ctx, b)
 		right.Password = "another one"
 		Expect(repository.Initialize(ctx, right)).To(Succeed())
@@ -187,7 +187,7 @@ var _ = Describe("A mover with a real repository", func() {
 	})
 
 	It("says that nobody has made the repository", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.VolumePath = GinkgoT().TempDir()
 		b.options.Open = mover.OpenUploader
 		b.start()

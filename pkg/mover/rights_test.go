@@ -20,7 +20,7 @@ import (
 
 var _ = Describe("The rights of a mover", func() {
 	It("are those of config/rbac", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+		b := newBench(ctx, v2alpha1.PhasePrepared)
 		user, err := environment.AddUser(envtest.User{Name: "mover-" + b.namespace}, nil)
 		Expect(err).NotTo(HaveOccurred())
 		b.options.Client = location.WithMountedSecrets(b.newClient(user.Config()), secretsDir())
@@ -39,7 +39,7 @@ var _ = Describe("The rights of a mover", func() {
 		}).WithTimeout(patience).Should(Succeed(), "the API server must have seen the Role")
 		b.start()
 		b.waiting()
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		b.uploading()
 		b.uploader.succeed()
 		_, err = b.ended()

@@ -16,7 +16,7 @@ import (
 
 var _ = Describe("A mover whose DataUpload runs", func() {
 	It("starts at once if the DataUpload is InProgress", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.start()
 		request := b.uploading()
 		Expect(request.SourceNamespace).To(Equal("shop"))
@@ -41,13 +41,13 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 	})
 
 	It("waits for InProgress and then needs six API calls and one watch", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseAccepted)
+		b := newBench(ctx, v2alpha1.PhaseAccepted)
 		b.start()
 		b.waiting()
-		b.setPhase(ctx, v2alpha1.DataUploadPhasePrepared)
+		b.setPhase(ctx, v2alpha1.PhasePrepared)
 		b.patch(ctx, `{"status":{"message":"waiting for a slot"}}`)
 		Consistently(b.uploader.begun).WithTimeout(quiet).ShouldNot(Receive())
-		b.setPhase(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b.setPhase(ctx, v2alpha1.PhaseInProgress)
 		request := b.uploading()
 		request.Progress(progressOf(100, 50))
 		Eventually(b.patches).WithTimeout(patience).Should(Equal(1))
@@ -69,7 +69,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 	})
 
 	It("uploads a device", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.VolumeMode = corev1.PersistentVolumeBlock
 		b.start()
 		Expect(b.uploading().Block).To(BeTrue())
@@ -81,7 +81,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 
 	DescribeTable("reads as many files at a time as asked for",
 		func(ctx context.Context, value string, want int, warned bool) {
-			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b := newBench(ctx, v2alpha1.PhaseInProgress)
 			b.patch(ctx, `{"spec":{"dataMoverConfig":{"ParallelFilesUpload":"`+value+`"}}}`)
 			b.start()
 			Expect(b.uploading().ParallelFiles).To(Equal(want))
@@ -102,7 +102,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 	)
 
 	DescribeTable("compares the volume with the snapshot asked for", func(ctx context.Context, asked, parent string, full bool) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.patch(ctx, `{"spec":{"parentSnapshot":"`+asked+`"}}`)
 		b.start()
 		request := b.uploading()
@@ -119,7 +119,7 @@ var _ = Describe("A mover whose DataUpload runs", func() {
 	)
 
 	It("reports a snapshot that was saved before the cancellation took effect", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		late := &lateUploader{fakeUploader: b.uploader}
 		b.options.Open = late.open
 		b.start()
@@ -148,15 +148,15 @@ var (
 		want: "DataUpload %s was asked to cancel: data path is canceled", code: 1, discards: true,
 	}
 	stopByCanceling = stop{
-		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCanceling) },
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.PhaseCanceling) },
 		want: "DataUpload %s was asked to cancel: data path is canceled", code: 1, discards: true,
 	}
 	stopByFailed = stop{
-		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseFailed) },
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.PhaseFailed) },
 		want: "DataUpload %s is Failed already: data path is canceled", code: 1, discards: true,
 	}
 	stopByCompleted = stop{
-		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.DataUploadPhaseCompleted) },
+		act:  func(ctx context.Context, b *bench) { b.setPhase(ctx, v2alpha1.PhaseCompleted) },
 		want: "DataUpload %s is Completed already: data path is canceled", code: 1,
 	}
 	stopByDeletion = stop{
@@ -171,16 +171,16 @@ var (
 	stopByNewDataUpload = stop{
 		act: func(ctx context.Context, b *bench) {
 			b.remove(ctx)
-			b.createDataUpload(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b.createDataUpload(ctx, v2alpha1.PhaseInProgress)
 		},
 		want: "DataUpload %s is gone: data path is canceled", code: 1,
 	}
 	stopByLoss = stop{
-		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 1, v2alpha1.DataUploadPhaseAccepted) },
+		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 1, v2alpha1.PhaseAccepted) },
 		want: "attempt 1 at DataUpload %s was given up, it is at attempt 2", code: result.ExitRetryable,
 	}
 	stopByLaterAttempt = stop{
-		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 2, v2alpha1.DataUploadPhaseInProgress) },
+		act:  func(ctx context.Context, b *bench) { b.lose(ctx, 2, v2alpha1.PhaseInProgress) },
 		want: "attempt 1 at DataUpload %s was given up, it is at attempt 3", code: result.ExitRetryable,
 	}
 	stopBySignal = stop{
@@ -199,7 +199,7 @@ var (
 
 var _ = Describe("A mover whose DataUpload must not run", func() {
 	DescribeTable("does not begin when its pod starts late",
-		func(ctx context.Context, phase v2alpha1.DataUploadPhase, s stop) {
+		func(ctx context.Context, phase v2alpha1.Phase, s stop) {
 			b := newBench(ctx, phase)
 			s.act(ctx, b)
 			b.start()
@@ -207,20 +207,20 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 			expectStopped(b, message, err, s)
 			Expect(b.uploader.begun).NotTo(Receive())
 		},
-		Entry("canceled while Prepared", v2alpha1.DataUploadPhasePrepared, stopByCancel),
-		Entry("canceled while InProgress", v2alpha1.DataUploadPhaseInProgress, stopByCancel),
-		Entry("Canceling", v2alpha1.DataUploadPhaseInProgress, stopByCanceling),
-		Entry("Failed", v2alpha1.DataUploadPhaseInProgress, stopByFailed),
-		Entry("Completed", v2alpha1.DataUploadPhaseInProgress, stopByCompleted),
-		Entry("being deleted", v2alpha1.DataUploadPhaseInProgress, stopByDeletion),
-		Entry("gone", v2alpha1.DataUploadPhasePrepared, stopByRemoval),
-		Entry("given up", v2alpha1.DataUploadPhasePrepared, stopByLoss),
-		Entry("at a later attempt", v2alpha1.DataUploadPhasePrepared, stopByLaterAttempt),
+		Entry("canceled while Prepared", v2alpha1.PhasePrepared, stopByCancel),
+		Entry("canceled while InProgress", v2alpha1.PhaseInProgress, stopByCancel),
+		Entry("Canceling", v2alpha1.PhaseInProgress, stopByCanceling),
+		Entry("Failed", v2alpha1.PhaseInProgress, stopByFailed),
+		Entry("Completed", v2alpha1.PhaseInProgress, stopByCompleted),
+		Entry("being deleted", v2alpha1.PhaseInProgress, stopByDeletion),
+		Entry("gone", v2alpha1.PhasePrepared, stopByRemoval),
+		Entry("given up", v2alpha1.PhasePrepared, stopByLoss),
+		Entry("at a later attempt", v2alpha1.PhasePrepared, stopByLaterAttempt),
 	)
 
 	DescribeTable("ends while it waits",
 		func(ctx context.Context, s stop) {
-			b := newBench(ctx, v2alpha1.DataUploadPhasePrepared)
+			b := newBench(ctx, v2alpha1.PhasePrepared)
 			b.start()
 			b.waiting()
 			s.act(ctx, b)
@@ -241,7 +241,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 
 	DescribeTable("ends in the middle of the upload",
 		func(ctx context.Context, s stop) {
-			b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+			b := newBench(ctx, v2alpha1.PhaseInProgress)
 			b.start()
 			request := b.uploading()
 			request.Progress(progressOf(100, 50))
@@ -271,7 +271,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 	)
 
 	It("is canceled even if SIGTERM is faster than the news", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.intercept(deafWatch())
 		b.start()
 		b.uploading()
@@ -282,7 +282,7 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 	})
 
 	It("does not bring a DataUpload back", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.intercept(deafWatch())
 		b.uploader.confirmed = func() { b.remove(ctx) }
 		b.start()
@@ -297,11 +297,11 @@ var _ = Describe("A mover whose DataUpload must not run", func() {
 	})
 
 	It("does not write into another DataUpload of the same name", func(ctx context.Context) {
-		b := newBench(ctx, v2alpha1.DataUploadPhaseInProgress)
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.intercept(deafWatch())
 		b.uploader.confirmed = func() {
 			b.remove(ctx)
-			b.createDataUpload(ctx, v2alpha1.DataUploadPhaseAccepted)
+			b.createDataUpload(ctx, v2alpha1.PhaseAccepted)
 		}
 		b.start()
 		b.uploading()

@@ -46,8 +46,8 @@ func (d *demo) backUp(ctx context.Context, source workload) error {
 		return err
 	}
 	d.out.line("DataUpload %s\n", du.Name)
-	du, _, err = d.follow(ctx, du, uploadLimit, func(phase v2alpha1.DataUploadPhase) error {
-		if phase == v2alpha1.DataUploadPhaseInProgress {
+	du, _, err = d.follow(ctx, du, uploadLimit, func(phase v2alpha1.Phase) error {
+		if phase == v2alpha1.PhaseInProgress {
 			return d.showExposed(ctx, du)
 		}
 		return nil
@@ -56,7 +56,7 @@ func (d *demo) backUp(ctx context.Context, source workload) error {
 		return err
 	}
 	d.out.print("\n")
-	if du.Status.Phase != v2alpha1.DataUploadPhaseCompleted {
+	if du.Status.Phase != v2alpha1.PhaseCompleted {
 		return fmt.Errorf("the DataUpload is %s, not Completed: %s", du.Status.Phase, du.Status.Message)
 	}
 	d.out.line("snapshot %s, %s\n", du.Status.SnapshotID, mib(du.Status.Progress.TotalBytes))
@@ -135,7 +135,7 @@ func (d *demo) cancelLate(ctx context.Context, source workload) error {
 		return err
 	}
 	d.out.print("\n")
-	if du.Status.Phase != v2alpha1.DataUploadPhaseCanceled {
+	if du.Status.Phase != v2alpha1.PhaseCanceled {
 		return fmt.Errorf("the DataUpload is %s, not Canceled: %s", du.Status.Phase, du.Status.Message)
 	}
 	waited := canceled.Sub(du.Status.AcceptedTimestamp.Time)

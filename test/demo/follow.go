@@ -18,9 +18,9 @@ type follower struct {
 	out     *printer
 	started time.Time
 	// onPhase is called once for each phase that is seen.
-	onPhase func(v2alpha1.DataUploadPhase) error
+	onPhase func(v2alpha1.Phase) error
 
-	phase   v2alpha1.DataUploadPhase
+	phase   v2alpha1.Phase
 	message string
 	done    int64
 	bar     *progressBar
@@ -28,7 +28,7 @@ type follower struct {
 
 // follow returns the DataUpload and the time when it reached its last phase, or fails after limit.
 func (d *demo) follow(
-	ctx context.Context, du *v2alpha1.DataUpload, limit time.Duration, onPhase func(v2alpha1.DataUploadPhase) error,
+	ctx context.Context, du *v2alpha1.DataUpload, limit time.Duration, onPhase func(v2alpha1.Phase) error,
 ) (*v2alpha1.DataUpload, time.Time, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
@@ -65,7 +65,7 @@ func (d *demo) follow(
 
 func (f *follower) observe(du *v2alpha1.DataUpload) error {
 	f.showProgress(du.Status.Progress)
-	if phase := cmp.Or(du.Status.Phase, v2alpha1.DataUploadPhaseNew); phase != f.phase {
+	if phase := cmp.Or(du.Status.Phase, v2alpha1.PhaseNew); phase != f.phase {
 		f.phase = phase
 		f.bar.end()
 		f.bar = nil
@@ -79,13 +79,13 @@ func (f *follower) observe(du *v2alpha1.DataUpload) error {
 }
 
 // enter does what belongs to a new phase.
-func (f *follower) enter(phase v2alpha1.DataUploadPhase) error {
+func (f *follower) enter(phase v2alpha1.Phase) error {
 	if f.onPhase != nil {
 		if err := f.onPhase(phase); err != nil {
 			return err
 		}
 	}
-	if phase == v2alpha1.DataUploadPhaseInProgress && f.out.terminal {
+	if phase == v2alpha1.PhaseInProgress && f.out.terminal {
 		f.bar = newProgressBar(f.out.out)
 	}
 	return nil

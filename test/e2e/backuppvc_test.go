@@ -27,7 +27,7 @@ var _ = Describe("The section backupPVC", Label("backuppvc"), func() {
 			configure(ctx, fmt.Sprintf(`{"backupPVC": {%q: `+section+`}}`, source, mapped))
 			startBackup(ctx, namespace)
 
-			upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseInProgress))
+			upload := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseInProgress))
 			key := client.ObjectKeyFromObject(&upload)
 			claim, pod := &corev1.PersistentVolumeClaim{}, &corev1.Pod{}
 			Expect(cluster.Get(ctx, key, claim)).To(Succeed())

@@ -14,7 +14,7 @@ var _ = Describe("A block volume", Label("block"), func() {
 		namespace, before := deploy(ctx, application{block: true})
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
-		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		Expect(upload.Status.Progress.TotalBytes).To(BeEquivalentTo(128 << 20))
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))

@@ -28,7 +28,7 @@ var _ = Describe("Stock Velero", Label("delete"), func() {
 		for _, name := range []string{kept, deleted} {
 			startBackupOf(ctx, name, []string{namespace})
 			expectBackup(ctx, name, "Completed")
-			upload := dataUpload(ctx, name, inPhase(v2alpha1.DataUploadPhaseCompleted))
+			upload := dataUpload(ctx, name, inPhase(v2alpha1.PhaseCompleted))
 			ids[name] = upload.Status.SnapshotID
 		}
 		Expect(snapshotIDs(ctx, namespace)).To(ConsistOf(ids[kept], ids[deleted]))

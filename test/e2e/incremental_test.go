@@ -19,13 +19,13 @@ var _ = Describe("A second backup", Label("incremental"), func() {
 		first, second := namespace, namespace+"-second"
 		startBackup(ctx, first)
 		expectBackup(ctx, first, "Completed")
-		full := dataUpload(ctx, first, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		full := dataUpload(ctx, first, inPhase(v2alpha1.PhaseCompleted))
 
 		changed := addData(ctx, namespace, added)
 		before := storedBytes()
 		startBackupOf(ctx, second, []string{namespace})
 		expectBackup(ctx, second, "Completed")
-		upload := dataUpload(ctx, second, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		upload := dataUpload(ctx, second, inPhase(v2alpha1.PhaseCompleted))
 		stored := storedBytes() - before
 
 		AddReportEntry("bytes", fmt.Sprintf("first backup read %d, the second %d of %d and stored %d for %d that were added",
@@ -72,9 +72,9 @@ var _ = Describe("One backup", Label("many"), func() {
 				moving, done := 0, 0
 				for _, upload := range uploads {
 					switch upload.Status.Phase {
-					case v2alpha1.DataUploadPhaseInProgress:
+					case v2alpha1.PhaseInProgress:
 						moving++
-					case v2alpha1.DataUploadPhaseCompleted:
+					case v2alpha1.PhaseCompleted:
 						done++
 					default:
 					}

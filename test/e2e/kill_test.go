@@ -18,15 +18,15 @@ var _ = Describe("A backup survives", Label("kill"), func() {
 		namespace, before := deploy(ctx, application{args: large})
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
-		for _, phase := range []v2alpha1.DataUploadPhase{
-			v2alpha1.DataUploadPhaseAccepted, v2alpha1.DataUploadPhasePrepared, v2alpha1.DataUploadPhaseInProgress,
+		for _, phase := range []v2alpha1.Phase{
+			v2alpha1.PhaseAccepted, v2alpha1.PhasePrepared, v2alpha1.PhaseInProgress,
 		} {
 			// Prepared may be over before it was seen.
-			upload := dataUpload(ctx, namespace, inPhase(phase, v2alpha1.DataUploadPhaseInProgress))
+			upload := dataUpload(ctx, namespace, inPhase(phase, v2alpha1.PhaseInProgress))
 			GinkgoWriter.Printf("killing the agents in phase %s\n", upload.Status.Phase)
 			killAgents(ctx)
 		}
-		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		Expect(attempts.LostBy(&upload)).To(BeEmpty(), "the mover does not depend on the agents")
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
@@ -35,11 +35,11 @@ var _ = Describe("A backup survives", Label("kill"), func() {
 		namespace, before := deploy(ctx, application{args: large})
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
-		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseInProgress))
+		upload := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseInProgress))
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: upload.Namespace, Name: upload.Name}}
 		Expect(cluster.Delete(ctx, pod, client.GracePeriodSeconds(0))).To(Succeed())
 
-		upload = dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		upload = dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		Expect(attempts.LostBy(&upload)).To(HaveLen(1))
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))

@@ -59,9 +59,9 @@ func expectCanceled(ctx context.Context, namespace, reason string) {
 	startBackup(ctx, namespace)
 
 	accepted := dataUpload(ctx, namespace, func(du v2alpha1.DataUpload) bool {
-		return du.Status.Phase == v2alpha1.DataUploadPhaseAccepted && strings.Contains(du.Status.Message, reason)
+		return du.Status.Phase == v2alpha1.PhaseAccepted && strings.Contains(du.Status.Message, reason)
 	})
-	canceled := dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCanceled))
+	canceled := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCanceled))
 	Expect(canceled.Status.Message).To(ContainSubstring(reason))
 	lived := canceled.Status.CompletionTimestamp.Sub(accepted.Status.AcceptedTimestamp.Time)
 	Expect(lived).To(BeNumerically("~", prepareTimeout, 5*time.Second), "from Accepted to Canceled")

@@ -46,7 +46,7 @@ var _ = Describe("A backup survives", Label("kill", "outage"), func() {
 				Eventually(func() error { return exec.CommandContext(ctx, "kubectl", "get", "--raw", "/readyz").Run() }).Should(Succeed())
 				scaleVelero(ctx, 1)
 			}
-			dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+			dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 			configure(ctx, "{}") // A restore need not be slow.
 			expectRestorable(ctx, namespace, before)
 		},

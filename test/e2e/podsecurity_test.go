@@ -41,10 +41,10 @@ var _ = Describe("Pod security", Label("podsecurity"), func() {
 		DeferCleanup(enforce, privileged)
 		startBackup(ctx, namespace)
 		dataUpload(ctx, namespace, func(du v2alpha1.DataUpload) bool {
-			return du.Status.Phase == v2alpha1.DataUploadPhaseAccepted && strings.Contains(du.Status.Message, "restricted")
+			return du.Status.Phase == v2alpha1.PhaseAccepted && strings.Contains(du.Status.Message, "restricted")
 		})
 		enforce(ctx, privileged)
-		dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
 })

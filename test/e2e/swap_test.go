@@ -31,7 +31,7 @@ var _ = Describe("An installation of stock Velero", Label("swap"), func() {
 		useOurAgent(ctx)
 		startBackup(ctx, namespace)
 		upload := dataUpload(ctx, namespace, inPhase(
-			v2alpha1.DataUploadPhaseAccepted, v2alpha1.DataUploadPhasePrepared, v2alpha1.DataUploadPhaseInProgress))
+			v2alpha1.PhaseAccepted, v2alpha1.PhasePrepared, v2alpha1.PhaseInProgress))
 		pod := &corev1.Pod{}
 		Eventually(func() error { return cluster.Get(ctx, client.ObjectKeyFromObject(&upload), pod) }).Should(Succeed())
 		Expect(pod.Spec.ServiceAccountName).To(Equal(expose.MoverServiceAccount))

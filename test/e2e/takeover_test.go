@@ -27,11 +27,11 @@ var _ = Describe("The stock agent is replaced by ours", Label("takeover"), func(
 		run(ctx, "testbed", "stop", "csi-provisioner")
 		DeferCleanup(func(ctx context.Context) { run(ctx, "testbed", "start", "csi-provisioner") })
 		startBackup(ctx, namespace)
-		dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseAccepted))
+		dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseAccepted))
 		Eventually(func() error { return expectStockPod(ctx, namespace) }).Should(Succeed(), "the stock agent has made its backup pod")
 		useOurAgent(ctx)
 		run(ctx, "testbed", "start", "csi-provisioner")
-		dataUpload(ctx, namespace, inPhase(v2alpha1.DataUploadPhaseCompleted))
+		dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
 
@@ -41,19 +41,19 @@ var _ = Describe("The stock agent is replaced by ours", Label("takeover"), func(
 		DeferCleanup(configure, "{}")
 		startBackup(ctx, namespace)
 		Eventually(phases).WithContext(ctx).WithArguments(namespace).Should(ConsistOf(
-			v2alpha1.DataUploadPhaseInProgress, v2alpha1.DataUploadPhasePrepared, v2alpha1.DataUploadPhasePrepared))
+			v2alpha1.PhaseInProgress, v2alpha1.PhasePrepared, v2alpha1.PhasePrepared))
 		useOurAgent(ctx)
 		Eventually(phases).WithContext(ctx).WithArguments(namespace).WithTimeout(aBackup).Should(
-			And(HaveLen(3), HaveEach(v2alpha1.DataUploadPhaseCompleted)))
+			And(HaveLen(3), HaveEach(v2alpha1.PhaseCompleted)))
 		configure(ctx, "{}") // A restore need not be slow.
 		expectRestorable(ctx, namespace, before)
 	}, SpecTimeout(specLimit))
 })
 
 // phases are those of all DataUploads of a backup.
-func phases(ctx context.Context, backup string) ([]v2alpha1.DataUploadPhase, error) {
+func phases(ctx context.Context, backup string) ([]v2alpha1.Phase, error) {
 	uploads, err := dataUploads(ctx, backup)
-	var found []v2alpha1.DataUploadPhase
+	var found []v2alpha1.Phase
 	for _, upload := range uploads {
 		found = append(found, upload.Status.Phase)
 	}

@@ -110,7 +110,7 @@ func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataUpl
 	return found
 }
 
-func inPhase(phases ...v2alpha1.DataUploadPhase) func(v2alpha1.DataUpload) bool {
+func inPhase(phases ...v2alpha1.Phase) func(v2alpha1.DataUpload) bool {
 	return func(du v2alpha1.DataUpload) bool {
 		return slices.Contains(phases, du.Status.Phase)
 	}

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	isNew      = v2alpha1.DataUploadPhaseNew
-	accepted   = v2alpha1.DataUploadPhaseAccepted
-	prepared   = v2alpha1.DataUploadPhasePrepared
-	inProgress = v2alpha1.DataUploadPhaseInProgress
-	canceling  = v2alpha1.DataUploadPhaseCanceling
-	canceled   = v2alpha1.DataUploadPhaseCanceled
-	completed  = v2alpha1.DataUploadPhaseCompleted
-	failed     = v2alpha1.DataUploadPhaseFailed
+	isNew      = v2alpha1.PhaseNew
+	accepted   = v2alpha1.PhaseAccepted
+	prepared   = v2alpha1.PhasePrepared
+	inProgress = v2alpha1.PhaseInProgress
+	canceling  = v2alpha1.PhaseCanceling
+	canceled   = v2alpha1.PhaseCanceled
+	completed  = v2alpha1.PhaseCompleted
+	failed     = v2alpha1.PhaseFailed
 	// deleted is the end of a DataUpload that somebody deletes.
-	deleted = v2alpha1.DataUploadPhase("deleted")
+	deleted = v2alpha1.Phase("deleted")
 )
 
 // scenario is one way a DataUpload can go.
@@ -32,7 +32,7 @@ type scenario struct {
 	// acts happen one after the other, each as soon as it is its time.
 	acts []act
 	// want is the phase it must end in.
-	want v2alpha1.DataUploadPhase
+	want v2alpha1.Phase
 	// losses is how many attempts are lost on the way.
 	losses int
 	// change prepares the run.
@@ -52,7 +52,7 @@ type moment struct {
 	pod *corev1.Pod
 }
 
-func (m moment) phase() v2alpha1.DataUploadPhase {
+func (m moment) phase() v2alpha1.Phase {
 	switch {
 	case m.du == nil:
 		return deleted
@@ -63,7 +63,7 @@ func (m moment) phase() v2alpha1.DataUploadPhase {
 	}
 }
 
-func in(phase v2alpha1.DataUploadPhase) func(moment) bool {
+func in(phase v2alpha1.Phase) func(moment) bool {
 	return func(m moment) bool { return m.phase() == phase }
 }
 
@@ -135,12 +135,12 @@ func doomedNode(r *run) { r.node = "doomed-" + r.Name }
 func freeNode(ctx context.Context, r *run) { r.freeSlot(ctx) }
 
 // at makes an act of what happens in a phase.
-func at(phase v2alpha1.DataUploadPhase, do func(context.Context, *run)) act {
+func at(phase v2alpha1.Phase, do func(context.Context, *run)) act {
 	return act{when: in(phase), do: do}
 }
 
 // occupiedAt prepares a run in which something happens in phase Prepared: it stays there while another one moves data.
-func occupiedAt(phase v2alpha1.DataUploadPhase) func(*run) {
+func occupiedAt(phase v2alpha1.Phase) func(*run) {
 	if phase == prepared {
 		return occupiedNode
 	}
@@ -160,13 +160,13 @@ func scenarios() []scenario {
 			acts: []act{{when: backupPVCIsThere, do: reconfigure}},
 		},
 	}
-	for _, phase := range []v2alpha1.DataUploadPhase{isNew, accepted, prepared, inProgress} {
+	for _, phase := range []v2alpha1.Phase{isNew, accepted, prepared, inProgress} {
 		all = append(all, scenario{
 			name: "cancel in " + string(phase), want: canceled, change: occupiedAt(phase), acts: []act{at(phase, cancel)},
 		})
 	}
 	// In phase New nothing guards a DataUpload, and nothing has been made for it.
-	for _, phase := range []v2alpha1.DataUploadPhase{accepted, prepared, inProgress} {
+	for _, phase := range []v2alpha1.Phase{accepted, prepared, inProgress} {
 		all = append(all, scenario{
 			name: "deletion in " + string(phase), want: deleted, change: occupiedAt(phase), acts: []act{at(phase, deleteUpload)},
 		})

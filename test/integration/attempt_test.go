@@ -56,10 +56,10 @@ func (t *trial) loseAttempt(ctx context.Context, lose losing) {
 }
 
 var _ = Describe("a lost backup pod", func() {
-	DescribeTable("is followed by another one from the same snapshot", func(ctx context.Context, phase v2alpha1.DataUploadPhase, lose losing, words string) {
+	DescribeTable("is followed by another one from the same snapshot", func(ctx context.Context, phase v2alpha1.Phase, lose losing, words string) {
 		t := newTrial()
 		t.advance(ctx, phase)
-		if phase == v2alpha1.DataUploadPhaseAccepted {
+		if phase == v2alpha1.PhaseAccepted {
 			t.provision(ctx)
 		}
 		first, started := t.pod(ctx), t.status(ctx).StartTimestamp
@@ -71,7 +71,7 @@ var _ = Describe("a lost backup pod", func() {
 		lose(ctx, t)
 		t.settleAll(ctx)
 		status := t.status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(status.Message).To(HavePrefix("attempt 2 of 3: starts after a back-off of 10s; attempt 1"))
 		Expect(status.Message).To(ContainSubstring(words))
 		Expect(t.upload(ctx).Labels).To(HaveKey("velero.io/expose-on-going"))
@@ -86,7 +86,7 @@ var _ = Describe("a lost backup pod", func() {
 		second := t.pod(ctx)
 		Expect(second.UID).NotTo(Equal(first.UID))
 		Expect(second.Spec.Containers[0].Args).To(ContainElement("--attempt=2"))
-		if phase != v2alpha1.DataUploadPhaseAccepted { // there it never ran on a node
+		if phase != v2alpha1.PhaseAccepted { // there it never ran on a node
 			avoided := second.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution
 			Expect(avoided).To(HaveLen(1))
 			Expect(avoided[0].Preference.MatchFields[0].Values).To(Equal([]string{nodeName}))
@@ -98,30 +98,30 @@ var _ = Describe("a lost backup pod", func() {
 		t.restart()
 		t.runPod(ctx)
 		t.settle(ctx)
-		if phase == v2alpha1.DataUploadPhasePrepared {
+		if phase == v2alpha1.PhasePrepared {
 			Expect(t.status(ctx).Phase).To(Equal(phase), "the slot still is another's")
 			t.abandon(ctx)
 			return
 		}
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		if started != nil {
 			Expect(t.status(ctx).StartTimestamp).To(Equal(started))
 		}
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCompleted))
 		Expect(t.status(ctx).Message).To(And(HavePrefix("attempt 2 of 3; attempt 1"), ContainSubstring(words)))
 		t.expectNothingLeft(ctx)
 	},
-		Entry("deleted by hand", v2alpha1.DataUploadPhaseInProgress, losing(deletePod), "backup pod is gone"),
-		Entry("evicted", v2alpha1.DataUploadPhaseInProgress, losing(evict), "Evicted: The node was low on resource: memory."),
-		Entry("out of memory", v2alpha1.DataUploadPhaseInProgress, endMover(137, "OOMKilled", ""), "more memory than allowed"),
-		Entry("killed", v2alpha1.DataUploadPhaseInProgress, endMover(137, "Error", "opening\nuploading"), "was lost: uploading (exit code 137, reason Error)"),
-		Entry("interrupted", v2alpha1.DataUploadPhaseInProgress, endMover(75, "Error", "the store does not answer"), "the store does not answer"),
-		Entry("without a word", v2alpha1.DataUploadPhaseInProgress, losing(func(ctx context.Context, t *trial) {
+		Entry("deleted by hand", v2alpha1.PhaseInProgress, losing(deletePod), "backup pod is gone"),
+		Entry("evicted", v2alpha1.PhaseInProgress, losing(evict), "Evicted: The node was low on resource: memory."),
+		Entry("out of memory", v2alpha1.PhaseInProgress, endMover(137, "OOMKilled", ""), "more memory than allowed"),
+		Entry("killed", v2alpha1.PhaseInProgress, endMover(137, "Error", "opening\nuploading"), "was lost: uploading (exit code 137, reason Error)"),
+		Entry("interrupted", v2alpha1.PhaseInProgress, endMover(75, "Error", "the store does not answer"), "the store does not answer"),
+		Entry("without a word", v2alpha1.PhaseInProgress, losing(func(ctx context.Context, t *trial) {
 			t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodFailed })
 		}), "nothing says why"),
-		Entry("ended by the cluster", v2alpha1.DataUploadPhaseInProgress, losing(func(ctx context.Context, t *trial) {
+		Entry("ended by the cluster", v2alpha1.PhaseInProgress, losing(func(ctx context.Context, t *trial) {
 			t.podStatus(ctx, func(s *corev1.PodStatus) {
 				s.Phase = corev1.PodFailed
 				s.Conditions = []corev1.PodCondition{{
@@ -129,14 +129,14 @@ var _ = Describe("a lost backup pod", func() {
 				}}
 			})
 		}), "DeletionByTaintManager: deleting due to NoExecute taint"),
-		Entry("while it waits for its slot", v2alpha1.DataUploadPhasePrepared, losing(evict), "Evicted"),
-		Entry("deleted while it waits for its slot", v2alpha1.DataUploadPhasePrepared, losing(deletePod), "backup pod is gone"),
-		Entry("before it ran", v2alpha1.DataUploadPhaseAccepted, losing(evict), "Evicted"),
+		Entry("while it waits for its slot", v2alpha1.PhasePrepared, losing(evict), "Evicted"),
+		Entry("deleted while it waits for its slot", v2alpha1.PhasePrepared, losing(deletePod), "backup pod is gone"),
+		Entry("before it ran", v2alpha1.PhaseAccepted, losing(evict), "Evicted"),
 	)
 
 	It("costs no attempt if somebody deleted it before it could read", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		first := t.pod(ctx)
 		deletePod(ctx, t)
 		t.settleAll(ctx)
@@ -145,23 +145,23 @@ var _ = Describe("a lost backup pod", func() {
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		t.abandon(ctx)
 	})
 
 	It("fails its DataUpload with the last attempt, and tells of all", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		for range maxAttempts - 1 {
 			t.loseAttempt(ctx, evict)
 			t.runPod(ctx)
 			t.settle(ctx)
-			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		}
 		endMover(137, "OOMKilled", "")(ctx, t)
 		t.settleAll(ctx)
 		status := t.status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseFailed))
 		Expect(status.Message).To(And(
 			ContainSubstring("attempt 1 on node node-1 was lost: Evicted"), ContainSubstring("attempt 2 on node node-1 was lost: Evicted"),
 			ContainSubstring("attempt 3 on node node-1 was lost: killed because it used more memory than allowed"),
@@ -171,7 +171,7 @@ var _ = Describe("a lost backup pod", func() {
 
 	It("waits longer before every further attempt", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		DeferCleanup(t.abandon)
 		t.loseAttempt(ctx, evict)
 		t.runPod(ctx)
@@ -183,58 +183,58 @@ var _ = Describe("a lost backup pod", func() {
 
 	It("does not follow a data error", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.loseAttempt(ctx, evict)
 		t.runPod(ctx)
 		t.settle(ctx)
 		endMover(1, "Error", "cannot read /data/x: input/output error")(ctx, t)
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseFailed))
 		Expect(t.status(ctx).Message).To(HavePrefix("attempt 2 of 3: backup pod failed: cannot read /data/x: input/output error; attempt 1 "))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("is canceled at the prepare timeout of the new attempt, not of the first", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.clock.SetTime(t.clock.Now().Add(10 * prepareTimeout))
 		t.loseAttempt(ctx, evict)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		t.clock.SetTime(t.clock.Now().Add(prepareTimeout))
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		Expect(t.status(ctx).Message).To(And(ContainSubstring("attempt 2 of 3"), ContainSubstring("Evicted")))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("can be canceled between two attempts", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		evict(ctx, t)
 		t.settle(ctx)
 		t.cancel(ctx)
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("that is being deleted gets the time to stop, and is removed by force if nobody stops it", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		DeferCleanup(t.abandon)
 		Expect(live.Delete(ctx, t.pod(ctx))).To(Succeed())
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		Expect(t.status(ctx).Message).To(Equal("backup pod on node node-1 is being deleted"))
 		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring("attempt 1 on node node-1 was lost"))
 	})
 
 	It("counts as ended with its mover, although an injected sidecar runs on", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.podStatus(ctx, func(s *corev1.PodStatus) {
 			s.Phase = corev1.PodRunning
@@ -243,7 +243,7 @@ var _ = Describe("a lost backup pod", func() {
 			})
 		})
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCompleted))
 		Expect(strings.TrimSpace(t.status(ctx).SnapshotID)).To(Equal("k1"))
 		t.expectNothingLeft(ctx)
 	})
@@ -272,11 +272,11 @@ var _ = Describe("a node that is lost", func() {
 	}
 	start := func(ctx context.Context) *trial {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		t.provision(ctx)
 		t.runPodOn(ctx, doomed)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		DeferCleanup(t.abandon)
 		return t
 	}
@@ -286,7 +286,7 @@ var _ = Describe("a node that is lost", func() {
 		Expect(live.Delete(ctx, node)).To(Succeed())
 		Eventually(func() error { return cached.Get(ctx, client.ObjectKeyFromObject(node), &corev1.Node{}) }).ShouldNot(Succeed())
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring("attempt 1 on node doomed was lost: node doomed is gone"))
 		Expect(live.Get(ctx, t.key(), &corev1.Pod{})).NotTo(Succeed(), "nobody is left to stop the pod, so it goes by force")
 	})
@@ -295,7 +295,7 @@ var _ = Describe("a node that is lost", func() {
 		t := start(ctx)
 		silent(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		Expect(t.status(ctx).Message).To(HavePrefix("node doomed is not ready (NodeStatusUnknown: Kubelet stopped posting node status.): waiting"))
 		ready(ctx, corev1.ConditionTrue, "KubeletReady", "")
 		t.settle(ctx)
@@ -307,7 +307,7 @@ var _ = Describe("a node that is lost", func() {
 		silent(ctx)
 		Expect(live.Delete(ctx, t.pod(ctx))).To(Succeed())
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring("node doomed is not ready"))
 		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
 		t.settle(ctx)

@@ -57,7 +57,7 @@ priorityClassName: low
 podLabels: {team: storage}
 podAnnotations: {example.com/note: x}
 `))
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		made := pod(ctx, t)
 		Expect(made.Labels).To(And(HaveKeyWithValue("team", "storage"), HaveKeyWithValue("velero.io/data-upload", t.name)))
@@ -80,7 +80,7 @@ podAnnotations: {example.com/note: x}
 
 	It("waits for its priority class, and says so", func(ctx context.Context) {
 		t := newTrial(text(`priorityClassName: missing`))
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(ContainSubstring("backup pod is refused"), ContainSubstring("no PriorityClass with name missing was found")))
 		makePriorityClass(ctx, "missing")
 		Eventually(func() error {
@@ -103,7 +103,7 @@ podAnnotations: {example.com/note: x}
 			Expect(live.Create(ctx, attachment)).To(Succeed())
 			DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, attachment)).To(Succeed()) })
 		}
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		Expect(required(pod(ctx, t))[0].MatchFields).To(Equal([]corev1.NodeSelectorRequirement{
 			{Key: "metadata.name", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"node-of-source-" + t.name}},

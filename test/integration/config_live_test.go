@@ -103,11 +103,11 @@ var _ = Describe("a running agent whose ConfigMap changes", Ordered, func() {
 	It("lets those go on at once that a limit held back", func(ctx context.Context) {
 		change(ctx, "loadConcurrency: {prepareQueueLength: 1}\n")
 		inForce(ctx)
-		Eventually(statusNow(ctx, newUploadOfAgents(ctx))).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
+		Eventually(statusNow(ctx, newUploadOfAgents(ctx))).Should(HaveField("Phase", v2alpha1.PhaseAccepted))
 		waiting := newUploadOfAgents(ctx)
 		Eventually(statusNow(ctx, waiting)).Should(And(HaveField("Phase", BeEmpty()), HaveField("Message", HavePrefix("waiting to be prepared: place 1"))))
 		change(ctx, "loadConcurrency: {prepareQueueLength: 2}\n")
-		Eventually(statusNow(ctx, waiting)).WithTimeout(liveWithin).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
+		Eventually(statusNow(ctx, waiting)).WithTimeout(liveWithin).Should(HaveField("Phase", v2alpha1.PhaseAccepted))
 	})
 })
 
@@ -179,6 +179,6 @@ func statusNow(ctx context.Context, du *v2alpha1.DataUpload) func() v2alpha1.Dat
 func acceptedWith(ctx context.Context) string {
 	GinkgoHelper()
 	du := newUploadOfAgents(ctx)
-	Eventually(statusNow(ctx, du)).Should(HaveField("Phase", v2alpha1.DataUploadPhaseAccepted))
+	Eventually(statusNow(ctx, du)).Should(HaveField("Phase", v2alpha1.PhaseAccepted))
 	return du.Annotations[configAnnotation]
 }

@@ -38,7 +38,7 @@ var _ = Describe("a DataUpload whose configuration changes", func() {
 		t.makeSource(ctx)
 		t.create(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		DeferCleanup(t.abandon)
 	})
 
@@ -54,7 +54,7 @@ var _ = Describe("a DataUpload whose configuration changes", func() {
 		Expect(pod.Spec.SecurityContext.SELinuxOptions.Type).To(Equal("spc_t"))
 
 		other := newTrial(func(o *trial) { o.r.Config = t.r.Config })
-		other.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		other.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(other.abandon)
 		Expect(live.Get(ctx, other.key(), pvc)).To(Succeed())
 		Expect(pvc.Spec.AccessModes).To(Equal([]corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}))
@@ -90,6 +90,6 @@ var _ = It("accepts a DataUpload whose configuration is too large to be kept", f
 	t.settle(ctx)
 	DeferCleanup(t.abandon)
 	du := t.upload(ctx)
-	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+	Expect(du.Status.Phase).To(Equal(v2alpha1.PhaseAccepted))
 	Expect(du.Annotations).NotTo(HaveKey(configAnnotation))
 })

@@ -60,7 +60,7 @@ var _ = Describe("an encrypted volume", func() {
 
 	It("has what its driver needs beside the backupPVC, until that is gone", func(ctx context.Context) {
 		t := newTrial(encrypted)
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		secret, configMap := copiesIn(ctx, velero)
 		Expect(secret.Data).To(Equal(original.Data))
 		Expect(secret.OwnerReferences).To(ConsistOf(HaveField("UID", t.upload(ctx).UID)))
@@ -80,8 +80,8 @@ var _ = Describe("an encrypted volume", func() {
 
 	It("shares it with others of its namespace, also across a restart", func(ctx context.Context) {
 		first, second := newTrial(encrypted), newTrial(encrypted)
-		first.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
-		second.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		first.advance(ctx, v2alpha1.PhaseAccepted)
+		second.advance(ctx, v2alpha1.PhaseAccepted)
 		secret, _ := copiesIn(ctx, velero)
 		Expect(secret.OwnerReferences).To(HaveLen(2))
 		first.abandon(ctx)
@@ -94,14 +94,14 @@ var _ = Describe("an encrypted volume", func() {
 
 	It("waits for one of another namespace with other content", func(ctx context.Context) {
 		t := newTrial(encrypted)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		secret, _ := copiesIn(ctx, velero)
 		patched := secret.DeepCopy()
 		patched.Data["token"] = []byte("that of the bank")
 		Expect(live.Patch(ctx, patched, client.MergeFrom(secret))).To(Succeed())
 
 		other := newTrial(encrypted)
-		other.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		other.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(other.status(ctx).Message).To(Equal("secret kms-token of namespace shop must wait: " +
 			"a copy with other content, from namespace shop, is in use by 1 DataUploads"))
 		Expect(apierrors.IsNotFound(live.Get(ctx, other.key(), &corev1.PersistentVolumeClaim{}))).To(BeTrue())
@@ -115,7 +115,7 @@ var _ = Describe("an encrypted volume", func() {
 	It("never touches one that somebody else made", func(ctx context.Context) {
 		own := makeToken(ctx, velero, "Velero's own")
 		t := newTrial(encrypted)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(Equal("secret kms-token cannot be copied from namespace shop: in namespace velero there is one with other content"))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning NameTaken")))
 		t.abandon(ctx)
@@ -126,7 +126,7 @@ var _ = Describe("an encrypted volume", func() {
 	It("goes by one of the same content that somebody else made, and leaves it there", func(ctx context.Context) {
 		own := makeToken(ctx, velero, "t")
 		t := newTrial(encrypted)
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.abandon(ctx)
 		secret, _ := copiesIn(ctx, velero)
 		Expect(secret.ResourceVersion).To(Equal(own.ResourceVersion))
@@ -135,7 +135,7 @@ var _ = Describe("an encrypted volume", func() {
 	It("names what is missing", func(ctx context.Context) {
 		Expect(live.Delete(ctx, original)).To(Succeed())
 		t := newTrial(encrypted)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(Equal("secret shop/kms-token, which backupPVC.fast names, not found"))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning OriginalMissing")))
 		t.abandon(ctx)
@@ -145,7 +145,7 @@ var _ = Describe("an encrypted volume", func() {
 	It("says which right the agent lacks", func(ctx context.Context) {
 		t := newTrial(encrypted)
 		t.r.Live = withoutSecretsOfOthers(ctx)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			HavePrefix("reading secret shop/kms-token: secrets \"kms-token\" is forbidden"), ContainSubstring(`cannot get resource "secrets"`)))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning AccessDenied")))

@@ -18,22 +18,22 @@ import (
 )
 
 var phases = []any{
-	Entry("New", v2alpha1.DataUploadPhaseNew),
-	Entry("Accepted", v2alpha1.DataUploadPhaseAccepted),
-	Entry("Prepared", v2alpha1.DataUploadPhasePrepared),
-	Entry("InProgress", v2alpha1.DataUploadPhaseInProgress),
-	Entry("Canceling", v2alpha1.DataUploadPhaseCanceling),
+	Entry("New", v2alpha1.PhaseNew),
+	Entry("Accepted", v2alpha1.PhaseAccepted),
+	Entry("Prepared", v2alpha1.PhasePrepared),
+	Entry("InProgress", v2alpha1.PhaseInProgress),
+	Entry("Canceling", v2alpha1.PhaseCanceling),
 }
 
-var _ = DescribeTable("cancel", append([]any{func(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+var _ = DescribeTable("cancel", append([]any{func(ctx context.Context, phase v2alpha1.Phase) {
 	t := newTrial()
 	t.advance(ctx, phase)
 	t.cancel(ctx)
 	t.settleAll(ctx)
 	du := t.upload(ctx)
-	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
-	if phase == v2alpha1.DataUploadPhaseCanceling {
-		phase = v2alpha1.DataUploadPhaseInProgress // it was canceled then
+	Expect(du.Status.Phase).To(Equal(v2alpha1.PhaseCanceled))
+	if phase == v2alpha1.PhaseCanceling {
+		phase = v2alpha1.PhaseInProgress // it was canceled then
 	}
 	Expect(du.Status.Message).To(ContainSubstring("canceled by request while " + string(phase)))
 	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
@@ -43,10 +43,10 @@ var _ = DescribeTable("cancel", append([]any{func(ctx context.Context, phase v2a
 	t.expectNothingLeft(ctx)
 }}, phases...)...)
 
-var _ = DescribeTable("deletion", append([]any{func(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+var _ = DescribeTable("deletion", append([]any{func(ctx context.Context, phase v2alpha1.Phase) {
 	t := newTrial()
 	t.advance(ctx, phase)
-	if phase == v2alpha1.DataUploadPhaseNew {
+	if phase == v2alpha1.PhaseNew {
 		t.settle(ctx) // before it is accepted nothing guards it, and nothing has been made
 	}
 	Expect(live.Delete(ctx, t.upload(ctx))).To(Succeed())
@@ -72,18 +72,18 @@ func (c refusingConfigMaps) Create(ctx context.Context, obj client.Object, opts 
 var _ = Describe("an end", func() {
 	It("keeps the snapshot of a mover that was done before it heard of the cancel", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.cancel(ctx)
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCompleted))
 		Expect(t.status(ctx).SnapshotID).To(Equal("k1"))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("removes a pod by force that its node does not stop", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseCanceling)
+		t.advance(ctx, v2alpha1.PhaseCanceling)
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
 		Expect(pod.DeletionTimestamp.IsZero()).To(BeFalse())
@@ -94,17 +94,17 @@ var _ = Describe("an end", func() {
 		t.settle(ctx)
 		Expect(apierrors.IsNotFound(live.Get(ctx, t.key(), pod))).To(BeTrue())
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		t.expectNothingLeft(ctx)
 	})
 
 	DescribeTable("Failed always says why", func(ctx context.Context, end func(context.Context, *trial), words string) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		end(ctx, t)
 		t.settleAll(ctx)
 		status := t.status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseFailed))
 		Expect(status.Message).To(ContainSubstring(words))
 		Expect(status.SnapshotID).To(BeEmpty())
 		t.expectNothingLeft(ctx)
@@ -126,14 +126,14 @@ var _ = Describe("an end", func() {
 			return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: t.name + "-info"}}
 		}
 		fail := func(ctx context.Context, t *trial, labels string) {
-			t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+			t.advance(ctx, v2alpha1.PhaseInProgress)
 			patch := `{"metadata":{"annotations":{"node-agent.io/snapshot-id":"` + id + `"},"labels":` + labels + `}}`
 			Expect(live.Patch(ctx, t.upload(ctx), client.RawPatch(types.MergePatchType, []byte(patch)))).To(Succeed())
 			t.settle(ctx)
 			t.events()
 			t.endPod(ctx, corev1.PodFailed, "no space left")
 			t.settleAll(ctx)
-			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+			Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseFailed))
 			Expect(t.upload(ctx).Finalizers).To(BeEmpty())
 			t.expectNothingLeft(ctx)
 		}
@@ -179,7 +179,7 @@ var _ = Describe("an end", func() {
 		Expect(t.status(ctx).Message).To(ContainSubstring("backup pod " + t.name + " exists, but does not belong to this DataUpload"))
 		t.cancel(ctx)
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		Expect(live.Get(ctx, t.key(), foreign)).To(Succeed())
 		Expect(live.Delete(ctx, foreign, client.GracePeriodSeconds(0))).To(Succeed())
 		t.expectNothingLeft(ctx)

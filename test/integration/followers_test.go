@@ -81,10 +81,10 @@ var _ = Describe("an agent that does not lead", Ordered, func() {
 				Spec:       v2alpha1.DataUploadSpec{SnapshotType: "Tape"},
 			}
 			Expect(live.Create(ctx, du)).To(Succeed())
-			Eventually(func() v2alpha1.DataUploadPhase {
+			Eventually(func() v2alpha1.Phase {
 				Expect(live.Get(ctx, client.ObjectKeyFromObject(du), du)).To(Succeed())
 				return du.Status.Phase
-			}).Should(Equal(v2alpha1.DataUploadPhaseFailed), "the leader looks after it")
+			}).Should(Equal(v2alpha1.PhaseFailed), "the leader looks after it")
 		}
 		var requests []string
 		Eventually(func() []string { requests = append(requests, proxy.take()...); return requests }).

@@ -106,7 +106,7 @@ func (t *trial) expire(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	t.r.Live = live // it ends without the rights that clean-up needs
 	Eventually(func() []string { t.settleAll(ctx); return t.upload(ctx).Finalizers }).Should(BeEmpty())
-	Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+	Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 	Expect(t.status(ctx).Message).To(ContainSubstring("not prepared within the prepare timeout of 30m0s"))
 	Expect(t.upload(ctx).Annotations).NotTo(HaveKey("node-agent.io/waiting-for"))
 	Expect(t.events()).To(ContainElement(HavePrefix("Warning Canceled not prepared within")))
@@ -256,7 +256,7 @@ func queue(ctx context.Context) func() {
 		// Of two that are made in one second the name decides.
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "a-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.DataUploadPhasePrepared, Node: nodeName}},
+		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhasePrepared, Node: nodeName}},
 	}
 	return leaveLater(ctx, other)
 }

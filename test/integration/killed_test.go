@@ -86,7 +86,7 @@ func (t *trial) playCluster(ctx context.Context) {
 	u := t.inCluster()
 	u.BindAlias(ctx)
 	if !u.Provision(ctx) && !u.RunPod(ctx, nodeName) {
-		if pod := u.Pod(ctx); pod != nil && pod.Status.Phase == corev1.PodRunning && t.status(ctx).Phase == v2alpha1.DataUploadPhaseInProgress {
+		if pod := u.Pod(ctx); pod != nil && pod.Status.Phase == corev1.PodRunning && t.status(ctx).Phase == v2alpha1.PhaseInProgress {
 			u.EndPod(ctx, 0, "Completed", goodResult)
 		}
 	}

@@ -26,7 +26,7 @@ var _ = Describe("prepareQueueLength", func() {
 
 	BeforeEach(func(ctx context.Context) {
 		first = newTrial(concurrency(config.LoadConcurrency{GlobalConfig: 1, PrepareQueueLength: 1}))
-		first.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		first.advance(ctx, v2alpha1.PhaseAccepted)
 	})
 
 	// join makes another DataUpload, which the same process reconciles.
@@ -63,7 +63,7 @@ var _ = Describe("prepareQueueLength", func() {
 		first.provision(ctx)
 		first.runPod(ctx)
 		first.settle(ctx)
-		Expect(first.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(first.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		first.clock.SetTime(first.clock.Now().Add(2 * prepareTimeout))
 
 		By("the first one moving data, so that the next is prepared")
@@ -72,7 +72,7 @@ var _ = Describe("prepareQueueLength", func() {
 			t.settle(ctx)
 		}
 		status := others[next].status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(status.AcceptedTimestamp.Time).To(BeTemporally("==", first.clock.Now()))
 		Expect(status.Message).To(BeEmpty())
 		last := others[1-next]
@@ -106,7 +106,7 @@ var _ = Describe("prepareQueueLength", func() {
 		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, foreign.upload(ctx))).To(Succeed()) })
 		t := join(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		t.abandon(ctx)
 	})
 })
@@ -141,34 +141,34 @@ var _ = Describe("loadConcurrency", func() {
 
 	It("gives a node the slots of the rule for its labels, also when those change", func(ctx context.Context) {
 		t := newTrial(perNode)
-		t.advance(ctx, v2alpha1.DataUploadPhasePrepared)
+		t.advance(ctx, v2alpha1.PhasePrepared)
 		Expect(t.status(ctx).Message).To(ContainSubstring("place 1 in its queue, 1 at a time"))
 
 		setNodeLabel(ctx, "disk", new("ssd"))
 		DeferCleanup(setNodeLabel, "disk", (*string)(nil))
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		t.abandon(ctx)
 	})
 
 	It("lets as many move data on a node as globalConfig says", func(ctx context.Context) {
 		t := newTrial(concurrency(config.LoadConcurrency{GlobalConfig: 2}))
 		DeferCleanup(occupySlot(ctx))
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.abandon(ctx)
 	})
 
 	It("is kept also by DataUploads that become prepared at once: each is seen to wait before it may start", func(ctx context.Context) {
 		t := newTrial(concurrency(config.LoadConcurrency{GlobalConfig: 1}))
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.syncCache(ctx)
 		_, err := t.r.Reconcile(ctx, t.request())
 		Expect(err).NotTo(HaveOccurred())
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhasePrepared))
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		t.abandon(ctx)
 	})
 })

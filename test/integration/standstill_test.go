@@ -41,7 +41,7 @@ var _ = Describe("agents of which none can work", Ordered, func() {
 		return func() int { code, _ := get("http://" + health + "/readyz"); return code }
 	}
 
-	upload := func(ctx context.Context, name string, phase v2alpha1.DataUploadPhase, mover string) *v2alpha1.DataUpload {
+	upload := func(ctx context.Context, name string, phase v2alpha1.Phase, mover string) *v2alpha1.DataUpload {
 		du := &v2alpha1.DataUpload{
 			ObjectMeta: metav1.ObjectMeta{Namespace: standstillNamespace, Name: name},
 			Spec: v2alpha1.DataUploadSpec{
@@ -81,8 +81,8 @@ var _ = Describe("agents of which none can work", Ordered, func() {
 	It("tell the DataUploads that nobody can lead, once, and one takes that back when it can", func(ctx context.Context) {
 		restore := withoutRight(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: standstillNamespace, Name: "node-agent"}}, "leases")
 		fresh := upload(ctx, "fresh", "", "")
-		waiting := upload(ctx, "waiting", v2alpha1.DataUploadPhaseAccepted, "")
-		done := upload(ctx, "done", v2alpha1.DataUploadPhaseCompleted, "")
+		waiting := upload(ctx, "waiting", v2alpha1.PhaseAccepted, "")
+		done := upload(ctx, "done", v2alpha1.PhaseCompleted, "")
 		foreign := upload(ctx, "foreign", "", "another")
 		untouched := []string{done.ResourceVersion, foreign.ResourceVersion}
 

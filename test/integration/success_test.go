@@ -42,7 +42,7 @@ func backupPVC(section config.BackupPVC) func(*trial) {
 var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx context.Context, changes ...func(*trial)) {
 	t := newTrial(changes...)
 
-	t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+	t.advance(ctx, v2alpha1.PhaseAccepted)
 	du := t.upload(ctx)
 	Expect(du.Finalizers).To(ContainElement("velero.io/data-upload-download-finalizer"))
 	Expect(du.Labels).To(And(
@@ -54,7 +54,7 @@ var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx c
 	t.runPod(ctx)
 	t.settle(ctx)
 	du = t.upload(ctx)
-	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+	Expect(du.Status.Phase).To(Equal(v2alpha1.PhaseInProgress))
 	Expect(du.Status.Node).To(Equal(nodeName))
 	Expect(du.Status.NodeOS).To(Equal(v2alpha1.NodeOSLinux))
 	Expect(du.Status.StartTimestamp).NotTo(BeNil())
@@ -63,7 +63,7 @@ var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx c
 	t.endPod(ctx, corev1.PodSucceeded, goodResult)
 	t.settleAll(ctx)
 	du = t.upload(ctx)
-	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+	Expect(du.Status.Phase).To(Equal(v2alpha1.PhaseCompleted))
 	Expect(du.Status.SnapshotID).To(Equal("k1"))
 	Expect(du.Status.Path).To(Equal("/" + string(du.UID)))
 	Expect(du.Status.IncrementalBytes).To(BeEquivalentTo(7))
@@ -85,7 +85,7 @@ var _ = Describe("a good run", func() {
 		t := newTrial(backupPVC(config.BackupPVC{
 			StorageClass: copyClass, ReadOnly: true, SPCNoRelabeling: true, Annotations: map[string]string{"a.example.com/b": "c"},
 		}), blockVolume)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		pvc, pod := &corev1.PersistentVolumeClaim{}, &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
@@ -104,7 +104,7 @@ var _ = Describe("a good run", func() {
 		Expect(live.Create(ctx, account)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, account)).To(Succeed()) })
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
@@ -115,7 +115,7 @@ var _ = Describe("a good run", func() {
 
 	It("exposes the snapshot to a single pod as configured", func(ctx context.Context) {
 		t := newTrial(backupPVC(config.BackupPVC{ReadWriteOncePod: true}))
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		DeferCleanup(t.abandon)
 		pvc := &corev1.PersistentVolumeClaim{}
 		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
@@ -124,7 +124,7 @@ var _ = Describe("a good run", func() {
 
 	It("takes the storage snapshot over before data moves, and keeps it until the end", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		DeferCleanup(t.abandon)
 		t.collect(ctx)
 		content := &snapshotv1.VolumeSnapshotContent{}
@@ -136,7 +136,7 @@ var _ = Describe("a good run", func() {
 
 	It("goes on with the snapshot content of a stock agent that it has replaced", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		t.settleAll(ctx)
 		By("making the content what stock Velero makes, which the cache of an agent does not hold")
@@ -154,12 +154,12 @@ var _ = Describe("a good run", func() {
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 	})
 
 	It("puts the backup pod where the source volume is, for a class that binds with the first consumer", func(ctx context.Context) {
 		t := newTrial(lateBinding)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
@@ -188,35 +188,35 @@ var _ = Describe("a good run", func() {
 
 	It("says so when the volume was empty", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.endPod(ctx, corev1.PodSucceeded, emptyResult)
 		t.settleAll(ctx)
 		status := t.status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseCompleted))
 		Expect(status.Message).To(Equal("volume was empty so no data was upload"))
 		Expect(status.SnapshotID).To(Equal("k2"))
 	})
 
 	It("goes on after a restart in every phase", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		t.restart()
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.restart()
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		t.restart()
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.restart()
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCompleted))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("emits few events: accepted, started and completed", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.settleAll(ctx)
 		Expect(t.events()).To(Equal([]string{

@@ -22,8 +22,8 @@ import (
 
 var _ = Describe("the sweeper", func() {
 	It("leaves alone what belongs to a DataUpload that goes on", func(ctx context.Context) {
-		for _, phase := range []v2alpha1.DataUploadPhase{
-			v2alpha1.DataUploadPhaseAccepted, v2alpha1.DataUploadPhaseInProgress, v2alpha1.DataUploadPhaseCanceling,
+		for _, phase := range []v2alpha1.Phase{
+			v2alpha1.PhaseAccepted, v2alpha1.PhaseInProgress, v2alpha1.PhaseCanceling,
 		} {
 			t := newTrial()
 			t.advance(ctx, phase)
@@ -89,7 +89,7 @@ var _ = Describe("the sweeper", func() {
 
 	It("touches nothing that only the cache still takes for left over", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		s := sweeperFor(ctx, t)
 		t.syncCache(ctx)
 		s.Reader = withoutUploads{Reader: cached}
@@ -104,7 +104,7 @@ var _ = Describe("the sweeper", func() {
 
 	It("tries again what failed, says so once a round, and tells what it removed", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		s := sweeperFor(ctx, t)
 		t.forsake(ctx)
 		s.passGrace(ctx)

@@ -189,12 +189,12 @@ func halfTakenOver(ctx context.Context) *trial {
 }
 
 var _ = Describe("leftovers", func() {
-	DescribeTable("of a DataUpload that was forced away", append([]any{func(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+	DescribeTable("of a DataUpload that was forced away", append([]any{func(ctx context.Context, phase v2alpha1.Phase) {
 		t := newTrial()
 		t.advance(ctx, phase)
 		s := sweeperFor(ctx, t)
 		t.forsake(ctx)
-		if phase == v2alpha1.DataUploadPhaseNew {
+		if phase == v2alpha1.PhaseNew {
 			Expect(s.marked(ctx)).To(BeZero())
 			t.expectSourceLeft(ctx)
 			return
@@ -263,7 +263,7 @@ var _ = Describe("leftovers", func() {
 
 	DescribeTable("of a DataUpload whose volume garbage collection had first", func(ctx context.Context, ready bool) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		t.provision(ctx)
 		if ready {
 			t.runPod(ctx)
@@ -287,13 +287,13 @@ var _ = Describe("leftovers", func() {
 
 	It("of a DataUpload that has ended go after its end, and it is not written", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		t.clock.SetTime(t.clock.Now().Add(time.Hour))
 		t.endPod(ctx, corev1.PodSucceeded, goodResult)
 		t.syncCache(ctx)
 		_, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
 		Expect(err).NotTo(HaveOccurred())
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCompleted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCompleted))
 		s := sweeperFor(ctx, t)
 		s.clock.SetTime(t.clock.Now().Add(24 * time.Hour))
 		t.syncCache(ctx)
@@ -316,7 +316,7 @@ var _ = Describe("leftovers", func() {
 		t.syncCache(ctx)
 		_, err := t.r.Reconcile(ctx, ctrl.Request{NamespacedName: t.key()})
 		Expect(err).NotTo(HaveOccurred())
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		s := sweeperFor(ctx, t)
 		release(ctx, t.upload(ctx))
 		s.passGrace(ctx)
@@ -367,7 +367,7 @@ var _ = Describe("leftovers", func() {
 		Expect(live.List(ctx, list, client.InNamespace(velero))).To(Succeed())
 		other := list.Items[len(list.Items)-1]
 		for _, du := range list.Items {
-			if du.Status.Phase == v2alpha1.DataUploadPhaseInProgress {
+			if du.Status.Phase == v2alpha1.PhaseInProgress {
 				other = du
 			}
 		}
@@ -407,7 +407,7 @@ var _ = Describe("leftovers", func() {
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		before := t.fingerprint(ctx, known)
 		s.clock.SetTime(s.clock.Now().Add(24 * time.Hour))
 		_, err = s.Round(ctx)
@@ -419,7 +419,7 @@ var _ = Describe("leftovers", func() {
 
 	It("are a volume whose reclaim policy somebody changed", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseInProgress)
+		t.advance(ctx, v2alpha1.PhaseInProgress)
 		s := sweeperFor(ctx, t)
 		t.forsake(ctx)
 		pvc := &corev1.PersistentVolumeClaim{}

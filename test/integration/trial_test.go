@@ -179,30 +179,30 @@ func (t *trial) status(ctx context.Context) v2alpha1.DataUploadStatus {
 }
 
 // advance brings the DataUpload into a phase on the way of a good run.
-func (t *trial) advance(ctx context.Context, phase v2alpha1.DataUploadPhase) {
+func (t *trial) advance(ctx context.Context, phase v2alpha1.Phase) {
 	GinkgoHelper()
 	readyRepository(ctx)
 	t.makeSource(ctx)
 	t.create(ctx)
-	if phase == v2alpha1.DataUploadPhaseNew {
+	if phase == v2alpha1.PhaseNew {
 		return
 	}
 	t.settle(ctx)
 	t.bindAlias(ctx)
 	t.settle(ctx)
-	if phase == v2alpha1.DataUploadPhaseAccepted {
+	if phase == v2alpha1.PhaseAccepted {
 		Expect(t.status(ctx).Phase).To(Equal(phase))
 		return
 	}
 	release := func() {}
-	if phase == v2alpha1.DataUploadPhasePrepared {
+	if phase == v2alpha1.PhasePrepared {
 		release = occupySlot(ctx)
 	}
 	DeferCleanup(release)
 	t.provision(ctx)
 	t.runPod(ctx)
 	t.settle(ctx)
-	if phase == v2alpha1.DataUploadPhaseCanceling {
+	if phase == v2alpha1.PhaseCanceling {
 		t.cancel(ctx)
 		t.settle(ctx)
 	}
@@ -214,7 +214,7 @@ func occupySlot(ctx context.Context) func() {
 	other := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "other-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.DataUploadPhaseInProgress, Node: nodeName}},
+		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress, Node: nodeName}},
 	}
 	return leaveLater(ctx, other)
 }

@@ -24,18 +24,18 @@ var missingClass = backupPVC(config.BackupPVC{StorageClass: "missing"})
 var _ = Describe("the prepare timeout", func() {
 	It("cancels on time with the cause, and deletes everything", func(ctx context.Context) {
 		t := newTrial(missingClass)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		start := t.status(ctx).AcceptedTimestamp.Time
 		Expect(t.status(ctx).Message).To(ContainSubstring(`storage class "missing" not found`), "while it waits")
 
 		t.clock.SetTime(start.Add(prepareTimeout - time.Second))
 		Expect(t.settle(ctx).RequeueAfter).To(BeNumerically("<=", time.Second), "it looks again on time")
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 
 		t.clock.SetTime(start.Add(prepareTimeout))
 		t.settleAll(ctx)
 		status := t.status(ctx)
-		Expect(status.Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(status.Phase).To(Equal(v2alpha1.PhaseCanceled))
 		Expect(status.Message).To(And(
 			ContainSubstring("not prepared within the prepare timeout of 30m0s"), ContainSubstring(`storage class "missing" not found`)))
 		Expect(status.CompletionTimestamp.Time).To(BeTemporally("==", start.Add(prepareTimeout)))
@@ -51,17 +51,17 @@ var _ = Describe("the prepare timeout", func() {
 		t.bindAlias(ctx)
 		t.clock.SetTime(t.clock.Now().Add(2 * prepareTimeout))
 		t.settleAll(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
 		Expect(t.status(ctx).Message).To(ContainSubstring("backupPVC was not made in time"))
 		t.expectNothingLeft(ctx)
 	})
 
 	It("does not count once prepared", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhasePrepared)
+		t.advance(ctx, v2alpha1.PhasePrepared)
 		t.clock.SetTime(t.clock.Now().Add(2 * prepareTimeout))
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhasePrepared))
 		t.cancel(ctx)
 		t.settleAll(ctx)
 		t.expectNothingLeft(ctx)
@@ -76,7 +76,7 @@ var _ = Describe("a DataUpload that waits", func() {
 		hinder(ctx, t)
 		t.create(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring(words))
 		Expect(t.events()).To(ContainElement(ContainSubstring(words)))
 		readyRepository(ctx)
@@ -106,7 +106,7 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	It("changes its message when the cause changes, and does not repeat it when not", func(ctx context.Context) {
 		t := newTrial(missingClass)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		t.events()
 		version := t.upload(ctx).ResourceVersion
@@ -130,7 +130,7 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	It("quotes the provisioner", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		pvc := &corev1.PersistentVolumeClaim{}
 		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
@@ -145,7 +145,7 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	It("mentions a healthy wait only when it lasts", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		Expect(t.status(ctx).Message).To(BeEmpty())
 		t.clock.SetTime(t.clock.Now().Add(5 * time.Second))
@@ -166,13 +166,13 @@ var _ = Describe("a DataUpload that waits", func() {
 			"velero.io/volume-namespace": "store", "velero.io/storage-location": "default", "velero.io/repository-type": "kopia",
 		}))
 		Expect(repository.Spec.RepositoryType).To(Equal("kopia"))
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 	})
 
 	DescribeTable("says that spc_t and the pod security level exclude each other", func(ctx context.Context, level string) {
 		t := newTrial(backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}))
 		t.enforce(ctx, level)
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("pod security level "+level), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
 		t.enforce(ctx, "privileged")
@@ -187,7 +187,7 @@ var _ = Describe("a DataUpload that waits", func() {
 	It("quotes the API server when the backup pod is refused", func(ctx context.Context) {
 		t := newTrial()
 		t.enforce(ctx, "restricted")
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("backup pod is refused"), ContainSubstring(`violates PodSecurity "restricted:latest"`)))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning PodSecurityRefused")))
@@ -198,7 +198,7 @@ var _ = Describe("a DataUpload that waits", func() {
 
 	It("warns that spcNoRelabeling without readOnly is ignored", func(ctx context.Context) {
 		t := newTrial(backupPVC(config.BackupPVC{SPCNoRelabeling: true}))
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning SPCNoRelabelingIgnored")))
 		pod := &corev1.Pod{}
@@ -217,17 +217,17 @@ func enforce(ctx context.Context, level string) {
 var _ = Describe("slots", func() {
 	It("let one DataUpload move data on a node at a time, and the next start when it ends", func(ctx context.Context) {
 		t := newTrial()
-		t.advance(ctx, v2alpha1.DataUploadPhaseAccepted)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
 		release := occupySlot(ctx)
 		t.provision(ctx)
 		t.runPod(ctx)
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhasePrepared))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhasePrepared))
 		Expect(t.status(ctx).Message).To(HavePrefix(
 			"waiting for a slot on node node-1: place 1 in its queue, 1 at a time: taken by DataUpload other-"))
 		release()
 		t.settle(ctx)
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseInProgress))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		Expect(t.status(ctx).Message).To(BeEmpty())
 		t.abandon(ctx)
 	})
@@ -242,7 +242,7 @@ var _ = DescribeTable("a DataUpload that nobody can serve fails at once", func(c
 	if namesSource(t, &du.Spec) {
 		t.expectNothingLeft(ctx)
 	}
-	Expect(du.Status.Phase).To(Equal(v2alpha1.DataUploadPhaseFailed))
+	Expect(du.Status.Phase).To(Equal(v2alpha1.PhaseFailed))
 	Expect(du.Status.Message).To(ContainSubstring(words))
 	Expect(du.Status.CompletionTimestamp).NotTo(BeNil())
 	Expect(du.Finalizers).To(BeEmpty())
@@ -272,7 +272,7 @@ var _ = DescribeTable("data movers", func(ctx context.Context, mover string, our
 	before := t.upload(ctx)
 	t.settle(ctx)
 	if ours {
-		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.DataUploadPhaseAccepted))
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		t.abandon(ctx)
 		return
 	}

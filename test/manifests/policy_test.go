@@ -54,7 +54,7 @@ var _ = Describe("The policy for movers", Ordered, func() {
 		for _, name := range []string{"mine", "other"} {
 			du := &v2alpha1.DataUpload{
 				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-				Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.DataUploadPhaseInProgress}},
+				Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress}},
 			}
 			Expect(admin.Create(ctx, du)).To(Succeed())
 		}

@@ -31,7 +31,7 @@ func begin(ctx context.Context, from *source) *upload {
 }
 
 // frozen starts an upload and stops its mover, so that it stays in the phase that is waited for.
-func frozen(ctx context.Context, phase v2alpha1.DataUploadPhase) *upload {
+func frozen(ctx context.Context, phase v2alpha1.Phase) *upload {
 	GinkgoHelper()
 	u := begin(ctx, sources[2])
 	Expect(seen.await(ctx, u.name, patience, func(r record) bool {
@@ -42,7 +42,7 @@ func frozen(ctx context.Context, phase v2alpha1.DataUploadPhase) *upload {
 	return u
 }
 
-func expectPhase(ctx context.Context, u *upload, phase v2alpha1.DataUploadPhase) {
+func expectPhase(ctx context.Context, u *upload, phase v2alpha1.Phase) {
 	GinkgoHelper()
 	err := seen.await(ctx, u.name, patience, func(r record) bool { return r.phase() == phase })
 	last := seen.get(u.name)
@@ -66,7 +66,7 @@ func expectRestored(ctx context.Context, uploads ...*upload) {
 	from := &restorer{}
 	defer func() { Expect(from.close(ctx)).To(Succeed()) }()
 	for _, u := range uploads {
-		if r := seen.get(u.name); r.phase() == v2alpha1.DataUploadPhaseCompleted {
+		if r := seen.get(u.name); r.phase() == v2alpha1.PhaseCompleted {
 			Expect(from.differences(ctx, u, r.du.Status.SnapshotID)).To(BeEmpty(), u.name)
 		}
 	}

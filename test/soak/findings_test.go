@@ -20,7 +20,7 @@ const leakLimit = time.Minute
 // findings are what a soak came to.
 type findings struct {
 	uploads  int
-	phases   map[v2alpha1.DataUploadPhase]int
+	phases   map[v2alpha1.Phase]int
 	deleted  int
 	restored int
 	right    int
@@ -45,7 +45,7 @@ func (f *findings) add(ctx context.Context, u *upload, done suffered, from *rest
 	switch {
 	case !last.settled():
 		f.lost = append(f.lost, u.name)
-	case last.phase() == v2alpha1.DataUploadPhaseCompleted:
+	case last.phase() == v2alpha1.PhaseCompleted:
 		differences, err := from.differences(ctx, u, last.du.Status.SnapshotID)
 		if err != nil {
 			differences = append(differences, err.Error())
@@ -92,8 +92,8 @@ func (f *findings) table() string {
 	row := func(name string, value any) { _, _ = fmt.Fprintf(table, "  %s\t%v\n", name, value) }
 	row("seed", seed)
 	row("DataUploads", f.uploads)
-	for _, phase := range []v2alpha1.DataUploadPhase{
-		v2alpha1.DataUploadPhaseCompleted, v2alpha1.DataUploadPhaseFailed, v2alpha1.DataUploadPhaseCanceled,
+	for _, phase := range []v2alpha1.Phase{
+		v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed, v2alpha1.PhaseCanceled,
 	} {
 		row("  "+string(phase), f.phases[phase])
 	}

@@ -31,16 +31,16 @@ var _ = Describe("a leader that is killed", func() {
 		By("bringing DataUploads into every phase")
 		ended := heldInCleanUp(ctx)
 		accepted := begin(ctx, held)
-		expectPhase(ctx, accepted, v2alpha1.DataUploadPhaseAccepted)
+		expectPhase(ctx, accepted, v2alpha1.PhaseAccepted)
 		var moving []*upload
 		for range nodes {
-			moving = append(moving, frozen(ctx, v2alpha1.DataUploadPhaseInProgress))
+			moving = append(moving, frozen(ctx, v2alpha1.PhaseInProgress))
 		}
-		prepared := frozen(ctx, v2alpha1.DataUploadPhasePrepared)
+		prepared := frozen(ctx, v2alpha1.PhasePrepared)
 		canceling := moving[0]
 		leader, former := agents.leader(ctx), holder(ctx)
 		Expect(canceling.cancel(ctx)).To(Succeed())
-		expectPhase(ctx, canceling, v2alpha1.DataUploadPhaseCanceling)
+		expectPhase(ctx, canceling, v2alpha1.PhaseCanceling)
 		Expect(leader.Signal(freeze)).To(Succeed())
 		isNew := begin(ctx, sources[1])
 		uploads := slices.Concat(moving, []*upload{ended, accepted, prepared, isNew})
@@ -55,7 +55,7 @@ var _ = Describe("a leader that is killed", func() {
 		killedAt := time.Now()
 		leader.Kill()
 		Eventually(holder).WithArguments(ctx).WithTimeout(takeOver).Should(And(Not(BeEmpty()), Not(Equal(former))))
-		Eventually(func() v2alpha1.DataUploadPhase { return seen.get(isNew.name).phase() }).
+		Eventually(func() v2alpha1.Phase { return seen.get(isNew.name).phase() }).
 			WithTimeout(takeOver - time.Since(killedAt)).ShouldNot(BeEmpty())
 		AddReportEntry("another agent leads and works", time.Since(killedAt).Round(time.Second/10).String())
 
@@ -73,10 +73,10 @@ var _ = Describe("a leader that is killed", func() {
 				Expect(seen.get(u.name).accepted).To(Equal(was), "%s is not accepted again", u.name)
 			}
 			if u != canceling {
-				Expect(seen.get(u.name).phase()).To(Equal(v2alpha1.DataUploadPhaseCompleted), seen.get(u.name).message())
+				Expect(seen.get(u.name).phase()).To(Equal(v2alpha1.PhaseCompleted), seen.get(u.name).message())
 			}
 		}
-		Expect(seen.get(canceling.name).phase()).To(Equal(v2alpha1.DataUploadPhaseCanceled))
+		Expect(seen.get(canceling.name).phase()).To(Equal(v2alpha1.PhaseCanceled))
 		Expect(seen.crowds()).To(BeEmpty(), "nodes with more DataUploads than slots")
 		expectNothingLeft(ctx, uploads...)
 		expectRestored(ctx, uploads...)
@@ -102,7 +102,7 @@ func heldInCleanUp(ctx context.Context) *upload {
 		controllerutil.AddFinalizer(pvc, holdFinalizer)
 		return cluster.Patch(ctx, pvc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	}).Should(Succeed())
-	expectPhase(ctx, u, v2alpha1.DataUploadPhaseCompleted)
+	expectPhase(ctx, u, v2alpha1.PhaseCompleted)
 	return u
 }
 
@@ -118,8 +118,8 @@ func letGo(ctx context.Context, u *upload) {
 	}).Should(Succeed())
 }
 
-func phases(records map[string]record) []v2alpha1.DataUploadPhase {
-	var found []v2alpha1.DataUploadPhase
+func phases(records map[string]record) []v2alpha1.Phase {
+	var found []v2alpha1.Phase
 	for _, r := range records {
 		found = append(found, r.phase())
 	}

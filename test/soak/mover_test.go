@@ -20,7 +20,7 @@ var _ = Describe("a backup pod that is lost while data moves", func() {
 		startAgents(ctx)
 		uploads, victims := map[string]*upload{}, map[string]types.UID{}
 		for _, how := range []string{killed, removed, evicted} {
-			u := frozen(ctx, v2alpha1.DataUploadPhaseInProgress)
+			u := frozen(ctx, v2alpha1.PhaseInProgress)
 			pod := seen.get(u.name).pod()
 			uploads[how], victims[how] = u, pod.UID
 			Expect(lose(ctx, pod, how)).To(BeTrue())
@@ -35,7 +35,7 @@ var _ = Describe("a backup pod that is lost while data moves", func() {
 		for how, u := range uploads {
 			expectEndedRight(ctx, u, suffered{pods: []types.UID{victims[how]}})
 			r := seen.get(u.name)
-			Expect(r.phase()).To(Equal(v2alpha1.DataUploadPhaseCompleted), "%s: %s", how, r.message())
+			Expect(r.phase()).To(Equal(v2alpha1.PhaseCompleted), "%s: %s", how, r.message())
 			Expect(r.order).To(HaveLen(2), "%s: pods", how)
 			lost := attempts.LostBy(r.du)
 			Expect(lost).To(ConsistOf(HaveField("Pod", victims[how])), how)

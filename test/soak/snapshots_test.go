@@ -22,7 +22,7 @@ func unknownSnapshots(ctx context.Context, from *restorer) ([]string, error) {
 		case r.gone:
 			// Completed, perhaps, and its end came with its last write, which nobody need have seen.
 			known[r.du.Annotations[attempts.SnapshotAnnotation]] = true
-		case r.phase() == v2alpha1.DataUploadPhaseCompleted:
+		case r.phase() == v2alpha1.PhaseCompleted:
 			known[r.du.Status.SnapshotID] = true
 		}
 	}

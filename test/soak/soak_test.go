@@ -212,7 +212,7 @@ func (r *run) report(ctx context.Context) {
 
 // judge looks at everything when it is over.
 func (r *run) judge(ctx context.Context) *findings {
-	f := &findings{uploads: len(r.uploads), faults: r.faults, phases: map[v2alpha1.DataUploadPhase]int{}}
+	f := &findings{uploads: len(r.uploads), faults: r.faults, phases: map[v2alpha1.Phase]int{}}
 	for kind, n := range proxy.Counts() {
 		f.faults["API: "+string(kind)] += n
 	}

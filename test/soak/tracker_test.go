@@ -101,7 +101,7 @@ func (t *tracker) seeUpload(du *v2alpha1.DataUpload, gone bool) {
 }
 
 func holdsSlot(du *v2alpha1.DataUpload) bool {
-	return du.Status.Phase == v2alpha1.DataUploadPhaseInProgress || du.Status.Phase == v2alpha1.DataUploadPhaseCanceling
+	return du.Status.Phase == v2alpha1.PhaseInProgress || du.Status.Phase == v2alpha1.PhaseCanceling
 }
 
 func (t *tracker) countSlots(node string) {
@@ -178,7 +178,7 @@ func (t *tracker) crowds() []string {
 	return slices.Clone(t.crowded)
 }
 
-func (r record) phase() v2alpha1.DataUploadPhase {
+func (r record) phase() v2alpha1.Phase {
 	if r.du == nil {
 		return ""
 	}

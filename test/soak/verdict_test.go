@@ -42,13 +42,13 @@ func complaints(r record, done suffered) []string {
 	}
 	lost := attempts.LostBy(r.du)
 	switch phase := r.phase(); {
-	case phase == v2alpha1.DataUploadPhaseCompleted && r.du.Status.SnapshotID == "":
+	case phase == v2alpha1.PhaseCompleted && r.du.Status.SnapshotID == "":
 		complain("Completed without a snapshot")
-	case phase == v2alpha1.DataUploadPhaseCompleted:
+	case phase == v2alpha1.PhaseCompleted:
 	case r.message() == "":
 		complain("%s without a message", phase)
-	case phase == v2alpha1.DataUploadPhaseCanceled && (done.canceled || done.deleted):
-	case phase == v2alpha1.DataUploadPhaseFailed && len(lost) >= maxAttempts:
+	case phase == v2alpha1.PhaseCanceled && (done.canceled || done.deleted):
+	case phase == v2alpha1.PhaseFailed && len(lost) >= maxAttempts:
 	case r.gone: // its end came with its last write, which nobody need have seen
 	default:
 		complain("%s, which nothing explains: %s", phase, r.message())

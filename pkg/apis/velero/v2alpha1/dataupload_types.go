@@ -18,21 +18,6 @@ type SnapshotType string
 // SnapshotTypeCSI is a CSI VolumeSnapshot. It is the only type there is.
 const SnapshotTypeCSI SnapshotType = "CSI"
 
-// Phases of a DataUpload.
-const (
-	DataUploadPhaseNew        = PhaseNew
-	DataUploadPhaseAccepted   = PhaseAccepted
-	DataUploadPhasePrepared   = PhasePrepared
-	DataUploadPhaseInProgress = PhaseInProgress
-	DataUploadPhaseCanceling  = PhaseCanceling
-	DataUploadPhaseCanceled   = PhaseCanceled
-	DataUploadPhaseCompleted  = PhaseCompleted
-	DataUploadPhaseFailed     = PhaseFailed
-)
-
-// DataUploadPhase is the phase of a DataUpload.
-type DataUploadPhase = Phase
-
 // DataUploadSpec says which snapshot goes where.
 type DataUploadSpec struct {
 	// SnapshotType is the type of the snapshot to move. Only CSI is known.
