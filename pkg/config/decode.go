@@ -16,7 +16,7 @@ type Decoder struct {
 // Decode reads a configuration, checks it and fills in defaults. A text whose first character is '{' or '[' is JSON, any
 // other is YAML. The source names the text in messages.
 //
-// An error is an *Error that holds all problems, or only the first syntax error if the text cannot be parsed.
+// An error is an *Error that holds all problems; after a syntax error that leaves in doubt what is meant, none that follow.
 func Decode(source string, text []byte) (*Config, error) {
 	return Decoder{}.Decode(source, text)
 }
@@ -72,11 +72,7 @@ func parse(raw []byte) (*node, []Problem) {
 	if !looksLikeJSON(text) {
 		return parseYAML(text)
 	}
-	tree, problem := parseJSON(text)
-	if problem != nil {
-		return nil, []Problem{*problem}
-	}
-	return tree, nil
+	return parseJSON(text)
 }
 
 const blanks = " \t\r\n"

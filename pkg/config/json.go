@@ -11,21 +11,25 @@ type jsonParser struct {
 	*scanner
 	// path leads to the value that is being read.
 	path []string
+	// slips are syntax errors that leave no doubt about what is meant, so that what follows can be checked as well.
+	slips []Problem
 }
 
-// parseJSON reads one JSON document. The problem, if any, is the first syntax error.
-func parseJSON(text string) (*node, *Problem) {
+// parseJSON reads one JSON document. The problems are the syntax errors up to the first after which nobody can tell what is
+// meant; then there is no node.
+func parseJSON(text string) (*node, []Problem) {
 	p := &jsonParser{scanner: newScanner(text)}
 	p.skipSpace()
 	root, problem := p.value()
+	if problem == nil {
+		if p.skipSpace(); !p.done() {
+			problem = p.fail(p.position, "the text goes on after the end of the document", p.upcoming(), "nothing")
+		}
+	}
 	if problem != nil {
-		return nil, problem
+		return nil, append(p.slips, *problem)
 	}
-	p.skipSpace()
-	if !p.done() {
-		return nil, p.fail(p.position, "the text goes on after the end of the document", p.upcoming(), "nothing")
-	}
-	return root, nil
+	return root, p.slips
 }
 
 func (p *jsonParser) value() (*node, *Problem) {
@@ -138,7 +142,7 @@ func (p *jsonParser) separator(n *node, closing byte) *Problem {
 		p.next()
 		p.skipSpace()
 		if p.peek() == closing {
-			return p.fail(comma, fmt.Sprintf("a comma before %q is not allowed in JSON", closing), "','", fmt.Sprintf("%q", closing))
+			p.slip(p.fail(comma, fmt.Sprintf("a comma before %q is not allowed in JSON", closing), "','", fmt.Sprintf("%q", closing)))
 		}
 		return nil
 	case p.done():
@@ -150,9 +154,16 @@ func (p *jsonParser) separator(n *node, closing byte) *Problem {
 	default:
 		// The comma belongs right after the element, which is where the author has to type it.
 		found := fmt.Sprintf("%s on line %d", p.upcoming(), p.line)
-		return p.fail(end, "a comma is missing", found, fmt.Sprintf("',' or %q", closing))
+		problem := p.fail(end, "a comma is missing", found, fmt.Sprintf("',' or %q", closing))
+		if char != '"' && (closing == '}' || char != '{') {
+			return problem
+		}
+		p.slip(problem)
+		return nil
 	}
 }
+
+func (p *jsonParser) slip(problem *Problem) { p.slips = append(p.slips, *problem) }
 
 func (p *jsonParser) unclosed(n *node, closing byte) *Problem {
 	return p.fail(p.position, opened(n)+" is not closed", "the end of the text", fmt.Sprintf("%q", closing))
