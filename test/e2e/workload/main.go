@@ -22,8 +22,12 @@ import (
 	"github.com/node-agent/node-agent/test/demo/tree"
 )
 
-// end is the last line of the listing.
-const end = "end of listing"
+const (
+	// end is the last line of the listing.
+	end = "end of listing"
+	// identity is how many random bytes a volume is told apart by.
+	identity = 64
+)
 
 // options say what to do with the folders and devices that are given as arguments.
 type options struct {
@@ -84,9 +88,6 @@ func (o options) folder(out io.Writer, root string) error {
 	}
 	switch {
 	case o.add > 0:
-		if err := add(root, o.add); err != nil {
-			return err
-		}
 	case !empty:
 		return list(out, root)
 	case o.large:
@@ -95,6 +96,10 @@ func (o options) folder(out io.Writer, root string) error {
 		err = tree.FillLittle(root)
 	}
 	if err != nil {
+		return err
+	}
+	// All else is the same each time: what fills a volume that came back empty must not look like what was there before.
+	if err := add(root, max(o.add, identity)); err != nil {
 		return err
 	}
 	if err := wholeSeconds(root); err != nil {
