@@ -28,6 +28,8 @@ var large = []string{"--large"}
 type application struct {
 	// args are those of test/e2e/workload.
 	args []string
+	// class is the storage class of the volumes, the default one if it is empty.
+	class string
 	// volumes is how many there are, one if it is 0.
 	volumes int
 	// block makes them devices.
@@ -63,6 +65,9 @@ func (a application) claim(namespace string, i int) *corev1.PersistentVolumeClai
 				Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
 			},
 		},
+	}
+	if a.class != "" {
+		claim.Spec.StorageClassName = &a.class
 	}
 	if a.block {
 		claim.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)

@@ -69,7 +69,7 @@ func storageClasses(ctx context.Context, changes ...func(*storagev1.StorageClass
 			change(other)
 		}
 		Expect(cluster.Create(ctx, other)).To(Succeed())
-		DeferCleanup(func(ctx context.Context) { Expect(cluster.Delete(ctx, other)).To(Succeed()) })
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(cluster.Delete(ctx, other))).To(Succeed()) })
 		return class.Name, other.Name
 	}
 	Fail("the cluster has no default storage class")

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 
 	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 // printState prints what one would look at after a failure.
@@ -16,7 +18,7 @@ func printState(ctx context.Context) {
 		{"describe", "pods,pvc", "-n", veleroNamespace},
 		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
 		{"logs", "-n", veleroNamespace, "-l", "role=node-agent", "--tail=200"},
-		{"logs", "-n", veleroNamespace, "-l", "velero.io/data-upload", "--tail=100"},
+		{"logs", "-n", veleroNamespace, "-l", v2alpha1.ExposerPodGroupLabel, "--tail=100"},
 		{"logs", "-n", veleroNamespace, "deployment/velero", "--tail=100"},
 	} {
 		output, err := exec.CommandContext(ctx, "kubectl", args...).CombinedOutput()

@@ -29,14 +29,20 @@ func expectNothingLeft(ctx context.Context) {
 
 		claims := &corev1.PersistentVolumeClaimList{}
 		g.Expect(cluster.List(ctx, claims, client.InNamespace(veleroNamespace))).To(Succeed())
-		g.Expect(claims.Items).To(BeEmpty(), "backupPVCs")
+		g.Expect(claims.Items).To(BeEmpty(), "backupPVCs, restorePVCs and cachePVCs")
 		movers := &corev1.PodList{}
-		g.Expect(cluster.List(ctx, movers, client.InNamespace(veleroNamespace), client.HasLabels{"velero.io/data-upload"})).To(Succeed())
-		g.Expect(movers.Items).To(BeEmpty(), "backup pods")
+		label := client.HasLabels{v2alpha1.ExposerPodGroupLabel}
+		g.Expect(cluster.List(ctx, movers, client.InNamespace(veleroNamespace), label)).To(Succeed())
+		g.Expect(movers.Items).To(BeEmpty(), "backup pods and restore pods")
 		uploads := &v2alpha1.DataUploadList{}
 		g.Expect(cluster.List(ctx, uploads)).To(Succeed())
 		for _, upload := range uploads.Items {
 			g.Expect(upload.Finalizers).To(BeEmpty(), "finalizers of DataUpload %s", upload.Name)
+		}
+		downloads := &v2alpha1.DataDownloadList{}
+		g.Expect(cluster.List(ctx, downloads)).To(Succeed())
+		for _, download := range downloads.Items {
+			g.Expect(download.Finalizers).To(BeEmpty(), "finalizers of DataDownload %s", download.Name)
 		}
 		expectVolumesOfClaimsOnly(ctx, g)
 	}).Should(Succeed())

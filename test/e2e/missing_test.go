@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -58,9 +57,7 @@ func expectCanceled(ctx context.Context, namespace, reason string) {
 	useOurAgent(ctx, "--data-mover-prepare-timeout="+prepareTimeout.String())
 	startBackup(ctx, namespace)
 
-	accepted := dataUpload(ctx, namespace, func(du v2alpha1.DataUpload) bool {
-		return du.Status.Phase == v2alpha1.PhaseAccepted && strings.Contains(du.Status.Message, reason)
-	})
+	accepted := dataUpload(ctx, namespace, waitsFor(reason))
 	canceled := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCanceled))
 	Expect(canceled.Status.Message).To(ContainSubstring(reason))
 	lived := canceled.Status.CompletionTimestamp.Sub(accepted.Status.AcceptedTimestamp.Time)

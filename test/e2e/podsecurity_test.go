@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -40,9 +39,7 @@ var _ = Describe("Pod security", Label("podsecurity"), func() {
 		enforce(ctx, restricted)
 		DeferCleanup(enforce, privileged)
 		startBackup(ctx, namespace)
-		dataUpload(ctx, namespace, func(du v2alpha1.DataUpload) bool {
-			return du.Status.Phase == v2alpha1.PhaseAccepted && strings.Contains(du.Status.Message, "restricted")
-		})
+		dataUpload(ctx, namespace, waitsFor(restricted))
 		enforce(ctx, privileged)
 		dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted))
 		expectRestorable(ctx, namespace, before)

@@ -26,11 +26,17 @@ func expectRestorableFrom(ctx context.Context, backup string, listings map[strin
 	}
 	restore(ctx, backup)
 	for namespace, listing := range listings {
-		before, after := strings.Split(listing, "\n"), strings.Split(listingOf(ctx, namespace), "\n")
-		Expect(lacking(after, before)).To(BeEmpty(), "entries that were there before, with mode, owner, time, size and content")
-		Expect(lacking(before, after)).To(BeEmpty(), "entries that were not")
+		expectRestored(ctx, namespace, listing)
 	}
 	expectNothingLeft(ctx)
+}
+
+// expectRestored checks that the volumes of a namespace hold what they held before.
+func expectRestored(ctx context.Context, namespace, listing string) {
+	GinkgoHelper()
+	before, after := strings.Split(listing, "\n"), strings.Split(listingOf(ctx, namespace), "\n")
+	Expect(lacking(after, before)).To(BeEmpty(), "entries that were there before, with mode, owner, time, size and content")
+	Expect(lacking(before, after)).To(BeEmpty(), "entries that were not")
 }
 
 // lacking are the lines that a listing should have, but has not.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/node-agent/node-agent/test/controlplane"
 )
@@ -43,6 +44,7 @@ func TestE2E(t *testing.T) {
 		t.Skip("E2E_IMAGE is not set; `make e2e` sets it")
 	}
 	RegisterFailHandler(Fail)
+	ctrllog.SetLogger(GinkgoLogr)
 	SetDefaultEventuallyTimeout(soon)
 	SetDefaultEventuallyPollingInterval(interval)
 	RunSpecs(t, "end to end")

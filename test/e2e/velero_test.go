@@ -81,12 +81,24 @@ func expectBackup(ctx context.Context, name, phase string) {
 	Expect(phaseOf(ctx, "Backup", name)()).To(Equal(phase))
 }
 
-// restore restores a backup and waits until Velero has done so.
-func restore(ctx context.Context, backup string) {
+// restore restores a backup and waits until Velero has done so. The restore has the name of the backup.
+func restore(ctx context.Context, backup string, args ...string) {
 	GinkgoHelper()
-	run(ctx, "velero", "restore", "create", backup, "--from-backup", backup)
-	waitForEnd(ctx, "Restore", backup)
-	Expect(phaseOf(ctx, "Restore", backup)()).To(Equal("Completed"))
+	startRestore(ctx, backup, args...)
+	expectRestore(ctx, backup, "Completed")
+}
+
+// startRestore starts a restore. It is deleted with the backup.
+func startRestore(ctx context.Context, backup string, args ...string) {
+	GinkgoHelper()
+	run(ctx, "velero", append([]string{"restore", "create", backup, "--from-backup", backup}, args...)...)
+}
+
+// expectRestore waits until a restore has ended and says how.
+func expectRestore(ctx context.Context, name, phase string) {
+	GinkgoHelper()
+	waitForEnd(ctx, "Restore", name)
+	Expect(phaseOf(ctx, "Restore", name)()).To(Equal(phase))
 }
 
 // dataUploads are those of a backup.
@@ -97,21 +109,50 @@ func dataUploads(ctx context.Context, backup string) ([]v2alpha1.DataUpload, err
 }
 
 // dataUpload waits for the only one of a backup to be as wanted.
-func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataUpload) bool) v2alpha1.DataUpload {
+func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataMoveStatus) bool) v2alpha1.DataUpload {
 	GinkgoHelper()
-	var found v2alpha1.DataUpload
+	return only(ctx, dataUploads, backup, wanted)
+}
+
+// dataDownloads are those of a restore.
+func dataDownloads(ctx context.Context, restore string) ([]v2alpha1.DataDownload, error) {
+	list := &v2alpha1.DataDownloadList{}
+	err := cluster.List(ctx, list, client.InNamespace(veleroNamespace), client.MatchingLabels{"velero.io/restore-name": restore})
+	return list.Items, err
+}
+
+// dataDownload waits for the only one of a restore to be as wanted.
+func dataDownload(ctx context.Context, restore string, wanted func(v2alpha1.DataMoveStatus) bool) v2alpha1.DataDownload {
+	GinkgoHelper()
+	return only(ctx, dataDownloads, restore, wanted)
+}
+
+// only waits until there is one DataUpload or DataDownload, and that is as wanted.
+func only[T any, P interface {
+	*T
+	v2alpha1.DataMove
+}](ctx context.Context, list func(context.Context, string) ([]T, error), name string, wanted func(v2alpha1.DataMoveStatus) bool,
+) T {
+	GinkgoHelper()
+	var found T
 	Eventually(func(g Gomega) {
-		all, err := dataUploads(ctx, backup)
+		all, err := list(ctx, name)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(all).To(HaveLen(1))
 		found = all[0]
-		g.Expect(wanted(found)).To(BeTrue(), "phase %s: %s", found.Status.Phase, found.Status.Message)
+		status := P(&found).MoveStatus()
+		g.Expect(wanted(*status)).To(BeTrue(), "phase %s: %s", status.Phase, status.Message)
 	}).Should(Succeed())
 	return found
 }
 
-func inPhase(phases ...v2alpha1.Phase) func(v2alpha1.DataUpload) bool {
-	return func(du v2alpha1.DataUpload) bool {
-		return slices.Contains(phases, du.Status.Phase)
+func inPhase(phases ...v2alpha1.Phase) func(v2alpha1.DataMoveStatus) bool {
+	return func(status v2alpha1.DataMoveStatus) bool { return slices.Contains(phases, status.Phase) }
+}
+
+// waitsFor tells whether it was accepted and says that it waits for something.
+func waitsFor(what string) func(v2alpha1.DataMoveStatus) bool {
+	return func(status v2alpha1.DataMoveStatus) bool {
+		return status.Phase == v2alpha1.PhaseAccepted && strings.Contains(status.Message, what)
 	}
 }
