@@ -18,13 +18,8 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (datamovement.Outcom
 	nothingMissed := func(ctx context.Context, s *datamovement.Scope) (string, error) {
 		return r.CheckNothingMissed(ctx, s, nil)
 	}
-	return r.CleanUp(ctx, s.Scope, own(s, r.settleHandOver),
-		r.RemovePod, own(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone, nothingMissed)
-}
-
-// own makes a removal of one that needs more than what DataUploads and DataDownloads share.
-func own(s *scope, remove func(context.Context, *scope) (string, error)) datamovement.Removal {
-	return func(ctx context.Context, _ *datamovement.Scope) (string, error) { return remove(ctx, s) }
+	return r.CleanUp(ctx, s.Scope, datamovement.With(s, r.settleHandOver),
+		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone, nothingMissed)
 }
 
 // settleHandOver decides about a volume whose hand-over was cut off. The target PVC may name it already: then it gets it. A

@@ -43,27 +43,23 @@ func (r *Reconciler) steps(s *scope) []datamovement.Step {
 		inProgress = v2alpha1.PhaseInProgress
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
-	// own makes a step of one that needs more than what DataUploads and DataDownloads share.
-	own := func(run func(context.Context, *scope) (datamovement.Outcome, error),
-	) func(context.Context, *datamovement.Scope) (datamovement.Outcome, error) {
-		return func(ctx context.Context, _ *datamovement.Scope) (datamovement.Outcome, error) { return run(ctx, s) }
-	}
+	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
 	return []datamovement.Step{
-		{Name: "guard", Phases: in(isNew), Run: own(guard)},
-		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: own(r.cancel)},
-		{Name: "admit", Phases: in(isNew), Run: own(r.admit)},
+		{Name: "guard", Phases: in(isNew), Run: datamovement.With(s, guard)},
+		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: datamovement.With(s, r.cancel)},
+		{Name: "admit", Phases: in(isNew), Run: datamovement.With(s, r.admit)},
 		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "target", Phases: in(accepted), Run: own(r.awaitTarget)},
-		{Name: "cachePVC", Phases: in(accepted), Run: own(r.ensureCachePVC)},
-		{Name: "restorePVC", Phases: in(accepted), Run: own(r.ensureRestorePVC)},
+		{Name: "target", Phases: in(accepted), Run: datamovement.With(s, r.awaitTarget)},
+		{Name: "cachePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureCachePVC)},
+		{Name: "restorePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePVC)},
 		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "restorePod", Phases: in(accepted), Run: own(r.ensureRestorePod)},
+		{Name: "restorePod", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePod)},
 		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
 		{Name: "start", Phases: in(prepared), Run: r.Start},
-		{Name: "finish", Phases: in(inProgress), Run: own(r.finish)},
-		{Name: "handOver", Phases: in(inProgress), Run: own(r.handOver)},
+		{Name: "finish", Phases: in(inProgress), Run: datamovement.With(s, r.finish)},
+		{Name: "handOver", Phases: in(inProgress), Run: datamovement.With(s, r.handOver)},
 		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed), Run: own(r.cleanUp)},
+		{Name: "cleanUp", Phases: ended, Run: datamovement.With(s, r.cleanUp)},
 	}
 }
 

@@ -23,6 +23,6 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftove
 			}
 		}
 	}
-	return datamovement.RemoveInOrder(ctx, s.Scope, own(s, r.settleHandOver),
-		r.RemovePod, own(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone)
+	return datamovement.RemoveInOrder(ctx, s.Scope, datamovement.With(s, r.settleHandOver),
+		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone)
 }

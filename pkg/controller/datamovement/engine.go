@@ -88,6 +88,11 @@ type Step struct {
 	Run    func(ctx context.Context, s *Scope) (Outcome, error)
 }
 
+// With makes a step, or a Removal, of a function that needs the scope of its kind: that holds more than a Scope.
+func With[S, R any](s S, do func(context.Context, S) (R, error)) func(context.Context, *Scope) (R, error) {
+	return func(ctx context.Context, _ *Scope) (R, error) { return do(ctx, s) }
+}
+
 // Short names of the phases.
 const (
 	isNew      = v2alpha1.PhaseNew

@@ -14,12 +14,7 @@ import (
 // a clone whose snapshot is deleted first makes some storage systems copy all of it.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (datamovement.Outcome, error) {
 	return r.CleanUp(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone,
-		own(s, r.removeSnapshots), own(s, r.removeCopies), r.checkNothingMissed, own(s, r.leaveToVelero))
-}
-
-// own makes a removal of one that needs more than what DataUploads and DataDownloads share.
-func own(s *scope, remove func(context.Context, *scope) (string, error)) datamovement.Removal {
-	return func(ctx context.Context, _ *datamovement.Scope) (string, error) { return remove(ctx, s) }
+		datamovement.With(s, r.removeSnapshots), datamovement.With(s, r.removeCopies), r.checkNothingMissed, datamovement.With(s, r.leaveToVelero))
 }
 
 func (r *Reconciler) checkNothingMissed(ctx context.Context, s *datamovement.Scope) (string, error) {

@@ -43,26 +43,22 @@ func (r *Reconciler) steps(s *scope) []datamovement.Step {
 		inProgress = v2alpha1.PhaseInProgress
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
-	// own makes a step of one that needs more than what DataUploads and DataDownloads share.
-	own := func(run func(context.Context, *scope) (datamovement.Outcome, error),
-	) func(context.Context, *datamovement.Scope) (datamovement.Outcome, error) {
-		return func(ctx context.Context, _ *datamovement.Scope) (datamovement.Outcome, error) { return run(ctx, s) }
-	}
+	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
 	return []datamovement.Step{
-		{Name: "guard", Phases: in(isNew), Run: own(guard)},
+		{Name: "guard", Phases: in(isNew), Run: datamovement.With(s, guard)},
 		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: r.Cancel},
-		{Name: "admit", Phases: in(isNew), Run: own(r.admit)},
+		{Name: "admit", Phases: in(isNew), Run: datamovement.With(s, r.admit)},
 		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "snapshot", Phases: in(accepted), Run: own(r.ensureSnapshot)},
-		{Name: "copies", Phases: in(accepted), Run: own(r.ensureCopies)},
-		{Name: "backupPVC", Phases: in(accepted), Run: own(r.ensureBackupPVC)},
+		{Name: "snapshot", Phases: in(accepted), Run: datamovement.With(s, r.ensureSnapshot)},
+		{Name: "copies", Phases: in(accepted), Run: datamovement.With(s, r.ensureCopies)},
+		{Name: "backupPVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureBackupPVC)},
 		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "backupPod", Phases: in(accepted), Run: own(r.ensureBackupPod)},
+		{Name: "backupPod", Phases: in(accepted), Run: datamovement.With(s, r.ensureBackupPod)},
 		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
-		{Name: "start", Phases: in(prepared), Run: own(r.start)},
+		{Name: "start", Phases: in(prepared), Run: datamovement.With(s, r.start)},
 		{Name: "finish", Phases: in(inProgress), Run: r.Finish},
 		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed), Run: own(r.cleanUp)},
+		{Name: "cleanUp", Phases: ended, Run: datamovement.With(s, r.cleanUp)},
 	}
 }
 

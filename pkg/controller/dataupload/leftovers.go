@@ -39,7 +39,7 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftove
 	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
 		return r.removeLeftSnapshots(ctx, s, source)
 	}
-	return datamovement.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, own(s, removeSnapshots))
+	return datamovement.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, datamovement.With(s, removeSnapshots))
 }
 
 // removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that
