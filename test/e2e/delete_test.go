@@ -6,12 +6,14 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -36,6 +38,35 @@ var _ = Describe("Stock Velero", Label("delete"), func() {
 		deleteBackup(ctx, deleted)
 		Eventually(snapshotIDs).WithContext(ctx).WithArguments(namespace).Should(ConsistOf(ids[kept]))
 		expectRestorable(ctx, namespace, before)
+	}, SpecTimeout(specLimit))
+
+	It("deletes with the backup what a DataUpload that was canceled at the last moment has saved", func(ctx context.Context) {
+		if objects == "" {
+			Skip("the object store is not on this machine")
+		}
+		namespace, _ := deploy(ctx, application{args: large})
+		useOurAgent(ctx)
+		startBackup(ctx, namespace)
+		expectBackup(ctx, namespace, "Completed")
+		saved := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCompleted)).Status.SnapshotID
+
+		By("canceling one whose mover has told a snapshot; a snapshot that is there stands for that")
+		configure(ctx, slowMovers)
+		DeferCleanup(configure, "{}")
+		canceled := namespace + "-canceled"
+		startBackupOf(ctx, canceled, []string{namespace})
+		upload := dataUpload(ctx, canceled, inPhase(v2alpha1.PhaseInProgress))
+		before := upload.DeepCopy()
+		metav1.SetMetaDataAnnotation(&upload.ObjectMeta, attempts.SnapshotAnnotation, saved)
+		upload.Spec.Cancel = true
+		Expect(cluster.Patch(ctx, &upload, client.MergeFrom(before))).To(Succeed())
+		dataUpload(ctx, canceled, inPhase(v2alpha1.PhaseCanceled))
+		expectBackup(ctx, canceled, "PartiallyFailed")
+		expectNothingLeft(ctx)
+
+		Expect(snapshotIDs(ctx, namespace)).To(ConsistOf(saved))
+		deleteBackup(ctx, canceled)
+		expectNoSnapshots(ctx, namespace)
 	}, SpecTimeout(specLimit))
 
 	It("maintains a repository that we have written into", func(ctx context.Context) {

@@ -31,7 +31,7 @@ var _ = Describe("A restore by our agent", Label("restore"), func() {
 			restore(ctx, namespace)
 			expectHandedOver(ctx, namespace, before)
 		},
-		Entry("by us", useOurAgent, application{}, SpecTimeout(specLimit)),
+		Entry("by us", Label("swap"), useOurAgent, application{}, SpecTimeout(specLimit)),
 		Entry("by stock Velero", stockAgent, application{}, SpecTimeout(specLimit)),
 		Entry("by us, from a block volume", useOurAgent, application{block: true}, SpecTimeout(specLimit)),
 		Entry("by stock Velero, from a block volume", stockAgent, application{block: true}, SpecTimeout(specLimit)),
