@@ -60,7 +60,8 @@ var _ = Describe("One backup", Label("many"), func() {
 		func(ctx context.Context, concurrency int) {
 			namespace, _ := deploy(ctx, application{volumes: 20})
 			useOurAgent(ctx)
-			configure(ctx, fmt.Sprintf(`{"loadConcurrency": {"globalConfig": %d}}`, concurrency))
+			// Movers that are slower than pods start: else a slot may be free again before the next DataUpload is prepared.
+			configure(ctx, fmt.Sprintf(`{"loadConcurrency": {"globalConfig": %d}, "podResources": %s}`, concurrency, slow))
 			DeferCleanup(configure, "{}")
 			startBackup(ctx, namespace)
 			began := time.Now()

@@ -12,8 +12,11 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
-// slowMovers makes an upload last long enough to be met.
-const slowMovers = `{"podResources": {"cpuRequest": "10m", "cpuLimit": "150m", "memoryRequest": "0", "memoryLimit": "0"}}`
+const (
+	// slow movers make an upload last long enough to be met.
+	slow       = `{"cpuRequest": "10m", "cpuLimit": "150m", "memoryRequest": "0", "memoryLimit": "0"}`
+	slowMovers = `{"podResources": ` + slow + `}`
+)
 
 const (
 	outage    = time.Minute

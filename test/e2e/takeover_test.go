@@ -13,8 +13,7 @@ import (
 
 var _ = Describe("The stock agent is replaced by ours", Label("takeover"), func() {
 	// oneAtATime lets one DataUpload move data slowly while others are Prepared.
-	const oneAtATime = `{"loadConcurrency": {"globalConfig": 1}, ` +
-		`"podResources": {"cpuRequest": "10m", "cpuLimit": "150m", "memoryRequest": "0", "memoryLimit": "0"}}`
+	const oneAtATime = `{"loadConcurrency": {"globalConfig": 1}, "podResources": ` + slow + `}`
 
 	BeforeEach(useStockAgent)
 
