@@ -14,20 +14,20 @@ const (
 	barRefresh = 100 * time.Millisecond
 )
 
-// progressBar shows on a terminal how far an upload is. A nil one shows nothing.
+// progressBar shows on a terminal how much of a volume is done. A nil one shows nothing.
 type progressBar struct {
 	container *mpb.Progress
 	bar       *mpb.Bar
 }
 
-// newProgressBar begins a bar before it is known how much there is to do.
-func newProgressBar(out io.Writer) *progressBar {
+// newProgressBar begins a bar before it is known how much there is to do, and says what is done instead.
+func newProgressBar(out io.Writer, doing string) *progressBar {
 	container := mpb.New(mpb.WithOutput(out), mpb.WithWidth(barWidth), mpb.WithRefreshRate(barRefresh))
 	bar := container.AddBar(0,
 		mpb.PrependDecorators(decor.Name("           ")),
 		mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
 			if s.Total == 0 {
-				return " uploading"
+				return " " + doing
 			}
 			return fmt.Sprintf(" %3.0f %%  %s of %s", percent(s.Current, s.Total), mib(s.Current), mib(s.Total))
 		})))

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/bombsimon/logrusr/v4"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/controlplane"
+	"github.com/node-agent/node-agent/test/demo/tree"
 	"github.com/node-agent/node-agent/test/installation"
 	"github.com/node-agent/node-agent/test/localnode"
 )
@@ -24,7 +26,7 @@ const nodeName = "demo-node"
 type demo struct {
 	program string
 	out     *printer
-	// dir is kept: it holds the repository, what was restored from it, and the logs.
+	// dir is kept: it holds the repository, the restored volume, and the logs.
 	dir     string
 	log     *os.File
 	started time.Time
@@ -34,6 +36,11 @@ type demo struct {
 	node      *localnode.Node
 	manifests *installation.Manifests
 	agent     *installation.Agent
+
+	// workloads are the PVCs that stay.
+	workloads []*corev1.PersistentVolumeClaim
+	// restored is the volume that was restored, if one was.
+	restored string
 }
 
 func newDemo(program string, out io.Writer) (*demo, error) {
@@ -42,7 +49,7 @@ func newDemo(program string, out io.Writer) (*demo, error) {
 		return nil, fmt.Errorf("make directory of the demo: %w", err)
 	}
 	d := &demo{program: program, out: newPrinter(out), dir: dir, started: time.Now()}
-	for _, sub := range []string{d.repositoryDir(), d.restoredDir(), d.logsDir(), d.scratchDir()} {
+	for _, sub := range []string{d.repositoryDir(), d.logsDir(), d.scratchDir()} {
 		if err := os.MkdirAll(sub, 0o750); err != nil {
 			return nil, fmt.Errorf("make directory of the demo: %w", err)
 		}
@@ -76,14 +83,19 @@ func (d *demo) play(ctx context.Context) error {
 		return err
 	}
 	d.out.title("1. A snapshot becomes a backup")
-	if err := d.backUp(ctx, source); err != nil {
+	du, err := d.backUp(ctx, source)
+	if err != nil {
 		return err
 	}
-	d.out.title("2. The same volume, with a storage class that does not exist")
+	d.out.title("2. The backup becomes a volume")
+	if err := d.restore(ctx, source, du); err != nil {
+		return err
+	}
+	d.out.title("3. The first volume again, with a storage class that does not exist")
 	if err := d.cancelLate(ctx, source); err != nil {
 		return err
 	}
-	d.out.title("Both came out right")
+	d.out.title("All came out right")
 	d.out.facts(
 		fact{"repository", filepath.Join(d.repositoryDir(), "kopia", workloadNamespace)},
 		fact{"restored", d.restoredDir()},
@@ -156,7 +168,7 @@ func (d *demo) close() error {
 		errs = append(errs, d.agent.Stop())
 	}
 	if d.node != nil {
-		errs = append(errs, d.node.Stop(), d.keepLogs())
+		errs = append(errs, d.node.Stop(), d.keepResults())
 	}
 	if d.plane != nil {
 		errs = append(errs, d.plane.Stop())
@@ -164,8 +176,12 @@ func (d *demo) close() error {
 	return errors.Join(append(errs, os.RemoveAll(d.scratchDir()), d.log.Close())...)
 }
 
-// keepLogs moves the logs of pods to the others and removes the volumes.
-func (d *demo) keepLogs() error {
-	err := os.Rename(filepath.Join(d.nodeDir(), "logs"), filepath.Join(d.logsDir(), "pods"))
-	return errors.Join(err, d.node.Remove())
+// keepResults moves the logs of pods to the others, and the restored volume to where an ordinary user can delete it. It removes
+// the other volumes.
+func (d *demo) keepResults() error {
+	errs := []error{os.Rename(filepath.Join(d.nodeDir(), "logs"), filepath.Join(d.logsDir(), "pods"))}
+	if d.restored != "" {
+		errs = append(errs, os.Rename(d.node.Storage.VolumePath(d.restored), d.restoredDir()), tree.Unlock(d.restoredDir()))
+	}
+	return errors.Join(append(errs, d.node.Remove())...)
 }

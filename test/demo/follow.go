@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,10 +12,12 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
-// follower watches one DataUpload and tells what happens to it.
+// follower watches one DataUpload or DataDownload and tells what happens to it.
 type follower struct {
 	out     *printer
 	started time.Time
+	// doing is what it does to its volume.
+	doing string
 	// onPhase is called once for each phase that is seen.
 	onPhase func(v2alpha1.Phase) error
 
@@ -26,46 +27,51 @@ type follower struct {
 	bar     *progressBar
 }
 
-// follow returns the DataUpload and the time when it reached its last phase, or fails after limit.
-func (d *demo) follow(
-	ctx context.Context, du *v2alpha1.DataUpload, limit time.Duration, onPhase func(v2alpha1.Phase) error,
-) (*v2alpha1.DataUpload, time.Time, error) {
+// follow returns the DataUpload or DataDownload and the time when it reached its last phase, or fails after limit. list is of
+// its kind.
+func follow[M v2alpha1.DataMove](
+	ctx context.Context, d *demo, move M, list client.ObjectList, limit time.Duration, onPhase func(v2alpha1.Phase) error,
+) (M, time.Time, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
-	f := &follower{out: d.out, started: time.Now(), onPhase: onPhase}
+	kind := move.MoveKind()
+	f := &follower{out: d.out, started: time.Now(), doing: doing[kind], onPhase: onPhase}
 	defer func() { f.bar.end() }()
-	watcher, err := d.client.Watch(ctx, &v2alpha1.DataUploadList{}, client.InNamespace(du.Namespace),
-		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", du.Name)})
+	watcher, err := d.client.Watch(ctx, list, client.InNamespace(move.GetNamespace()),
+		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", move.GetName())})
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("watch DataUpload: %w", err)
+		return move, time.Time{}, fmt.Errorf("watch %s: %w", kind, err)
 	}
 	defer watcher.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, time.Time{}, fmt.Errorf("wait for DataUpload %s (phase %s: %q): %w",
-				du.Name, f.phase, f.message, context.Cause(ctx))
+			return move, time.Time{}, fmt.Errorf("wait for %s %s (phase %s: %q): %w",
+				kind, move.GetName(), f.phase, f.message, context.Cause(ctx))
 		case event, open := <-watcher.ResultChan():
 			if !open {
-				return nil, time.Time{}, errors.New("watch DataUpload: the API server has closed the watch")
+				return move, time.Time{}, fmt.Errorf("watch %s: the API server has closed the watch", kind)
 			}
-			current, ok := event.Object.(*v2alpha1.DataUpload)
+			current, ok := event.Object.(M)
 			if !ok {
-				return nil, time.Time{}, fmt.Errorf("watch DataUpload: got a %T", event.Object)
+				return move, time.Time{}, fmt.Errorf("watch %s: got a %T", kind, event.Object)
 			}
-			if err := f.observe(current); err != nil {
-				return nil, time.Time{}, err
+			if err := f.observe(current.MoveStatus()); err != nil {
+				return move, time.Time{}, err
 			}
-			if current.Status.Phase.IsTerminal() {
+			if current.MoveStatus().Phase.IsTerminal() {
 				return current, time.Now(), nil
 			}
 		}
 	}
 }
 
-func (f *follower) observe(du *v2alpha1.DataUpload) error {
-	f.showProgress(du.Status.Progress)
-	if phase := cmp.Or(du.Status.Phase, v2alpha1.PhaseNew); phase != f.phase {
+// doing says what is done to a volume.
+var doing = map[string]string{v2alpha1.KindDataUpload: "uploading", v2alpha1.KindDataDownload: "restoring"}
+
+func (f *follower) observe(status *v2alpha1.DataMoveStatus) error {
+	f.showProgress(status.Progress)
+	if phase := cmp.Or(status.Phase, v2alpha1.PhaseNew); phase != f.phase {
 		f.phase = phase
 		f.bar.end()
 		f.bar = nil
@@ -74,7 +80,7 @@ func (f *follower) observe(du *v2alpha1.DataUpload) error {
 			return err
 		}
 	}
-	f.explain(du.Status.Message)
+	f.explain(status.Message)
 	return nil
 }
 
@@ -86,7 +92,7 @@ func (f *follower) enter(phase v2alpha1.Phase) error {
 		}
 	}
 	if phase == v2alpha1.PhaseInProgress && f.out.terminal {
-		f.bar = newProgressBar(f.out.out)
+		f.bar = newProgressBar(f.out.out, f.doing)
 	}
 	return nil
 }
@@ -111,7 +117,7 @@ func (f *follower) explain(message string) {
 	}
 }
 
-// showProgress tells how far the upload is: in a bar on a terminal, else on a line.
+// showProgress tells how far it is: in a bar on a terminal, else on a line.
 func (f *follower) showProgress(progress v2alpha1.DataMoveOperationProgress) {
 	total, done := progress.TotalBytes, progress.BytesDone
 	if total == 0 || done == f.done {

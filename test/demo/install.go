@@ -12,11 +12,13 @@ import (
 // Names of the demo's cluster.
 const (
 	workloadNamespace = "shop"
+	// targetNamespace is where the restore puts what was in workloadNamespace.
+	targetNamespace = "shop-restored"
 
 	workloadClass = "standard"
 	backupClass   = "backup-read-only"
 
-	// The ConfigMaps of the two parts.
+	// The ConfigMaps of the agents.
 	goodConfig   = "node-agent-config"
 	brokenConfig = "node-agent-config-typo"
 )
@@ -43,7 +45,8 @@ const brokenText = `{
 // install creates what is there before a backup begins.
 func (d *demo) install(ctx context.Context) error {
 	objects := []client.Object{
-		installation.NewNamespace(installation.VeleroNamespace), installation.NewNamespace(workloadNamespace),
+		installation.NewNamespace(installation.VeleroNamespace),
+		installation.NewNamespace(workloadNamespace), installation.NewNamespace(targetNamespace),
 		installation.NewStorageClass(workloadClass), installation.NewStorageClass(backupClass), installation.NewSnapshotClass(),
 		installation.NewPasswordSecret(), installation.NewLocation(d.repositoryDir()),
 		installation.NewConfigMap(goodConfig, goodText), installation.NewConfigMap(brokenConfig, brokenText),

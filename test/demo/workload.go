@@ -44,6 +44,7 @@ func (d *demo) createWorkload(ctx context.Context) (workload, error) {
 	if err != nil {
 		return workload{}, err
 	}
+	d.workloads = append(d.workloads, claim)
 	source := workload{claim: claim, dir: d.node.Storage.VolumePath(claim.Spec.VolumeName)}
 	if err := tree.Fill(source.dir); err != nil {
 		return workload{}, err

@@ -1,20 +1,17 @@
 // Package installation holds what the demo and the soak need around a control plane and a local node: the objects that an
-// installation of Velero has, what its backups make, and agents that run as the DaemonSet would run them.
+// installation of Velero has, what its backups and restores make, and agents that run as the DaemonSet would run them.
 package installation
 
 import (
 	"maps"
-	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/uuid"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/test/localnode"
 )
 
@@ -25,9 +22,6 @@ const (
 	LocationName = "default"
 	// SnapshotClass is the name of the VolumeSnapshotClass, whose policy is Delete.
 	SnapshotClass = "snapshots"
-
-	// snapshotTimeout is csiSnapshotTimeout of a Backup, Velero's default.
-	snapshotTimeout = 10 * time.Minute
 )
 
 // NewNamespace builds a namespace.
@@ -108,41 +102,6 @@ func NewSnapshot(claim *corev1.PersistentVolumeClaim, backup string) *snapshotv1
 		Spec: snapshotv1.VolumeSnapshotSpec{
 			Source:                  snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim.Name},
 			VolumeSnapshotClassName: new(SnapshotClass),
-		},
-	}
-}
-
-// NewDataUpload builds the DataUpload that a Velero backup makes of a VolumeSnapshot.
-func NewDataUpload(
-	claim *corev1.PersistentVolumeClaim, snapshot *snapshotv1.VolumeSnapshot, backup string,
-) *v2alpha1.DataUpload {
-	backupUID := uuid.NewUUID()
-	return &v2alpha1.DataUpload{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:    VeleroNamespace,
-			GenerateName: backup + "-",
-			Labels: map[string]string{
-				"velero.io/backup-name":        velerov1.LabelValue(backup),
-				"velero.io/backup-uid":         string(backupUID),
-				"velero.io/pvc-uid":            string(claim.UID),
-				v2alpha1.AsyncOperationIDLabel: velerov1.LabelValue("du-" + string(backupUID) + "." + string(claim.UID)),
-			},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: velerov1.GroupVersion.String(), Kind: "Backup", Name: backup, UID: backupUID, Controller: new(true),
-			}},
-		},
-		Spec: v2alpha1.DataUploadSpec{
-			SnapshotType: v2alpha1.SnapshotTypeCSI,
-			CSISnapshot: &v2alpha1.CSISnapshotSpec{
-				VolumeSnapshot: snapshot.Name,
-				StorageClass:   *claim.Spec.StorageClassName,
-				SnapshotClass:  *snapshot.Spec.VolumeSnapshotClassName,
-				Driver:         localnode.Driver,
-			},
-			SourcePVC:             claim.Name,
-			SourceNamespace:       claim.Namespace,
-			BackupStorageLocation: LocationName,
-			OperationTimeout:      metav1.Duration{Duration: snapshotTimeout},
 		},
 	}
 }

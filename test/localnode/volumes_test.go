@@ -76,6 +76,39 @@ var _ = Describe("Claims", func() {
 		Expect(volume.Spec.NodeAffinity.Required.NodeSelectorTerms[0].MatchExpressions[0].Values).To(ConsistOf(nodeName))
 	})
 
+	It("with a selector are not served by the provisioner", func(ctx SpecContext) {
+		claim := newClaim("data", immediateClass)
+		claim.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"volume": "restored"}}
+		Expect(cluster.Create(ctx, claim)).To(Succeed())
+		Eventually(eventsOn(ctx, "data")).Should(ContainElement(
+			`Warning ProvisioningFailed: failed to provision volume with StorageClass "immediate": claim Selector is not supported`))
+		Expect(fetch(ctx, claim)(Default).Status.Phase).To(Equal(corev1.ClaimPending))
+	})
+
+	It("that name a volume are bound to it once it is theirs, and it goes with them", func(ctx SpecContext) {
+		first, second := newClaim("first", retainClass), newClaim("second", retainClass)
+		volume := bound(ctx, first)
+		second.Spec.VolumeName = volume.Name
+		Expect(cluster.Create(ctx, second)).To(Succeed())
+		Expect(cluster.Delete(ctx, first)).To(Succeed())
+		Eventually(fetch(ctx, volume)).Should(HaveField("Status.Phase", corev1.VolumeReleased))
+		Expect(fetch(ctx, second)(Default).Status.Phase).To(Equal(corev1.ClaimPending))
+
+		before := volume.DeepCopy()
+		volume.Spec.ClaimRef = &corev1.ObjectReference{Namespace: second.Namespace, Name: second.Name, UID: second.UID}
+		volume.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
+		Expect(cluster.Patch(ctx, volume, client.MergeFrom(before))).To(Succeed())
+		Eventually(fetch(ctx, second)).Should(HaveField("Status.Phase", corev1.ClaimBound))
+		Expect(second.Annotations).To(HaveKeyWithValue("pv.kubernetes.io/bind-completed", "yes"))
+		Expect(second.Annotations).NotTo(HaveKey("pv.kubernetes.io/bound-by-controller"), "the claim named its volume itself")
+		Expect(fetch(ctx, volume)(Default).Status.Phase).To(Equal(corev1.VolumeBound))
+		Expect(node.Storage.VolumePath(volume.Name)).To(BeADirectory())
+
+		Expect(cluster.Delete(ctx, second)).To(Succeed())
+		Eventually(gone(ctx, volume)).Should(BeTrue())
+		Expect(node.Storage.VolumePath(volume.Name)).NotTo(BeAnExistingFile())
+	})
+
 	It("of mode Block get a file that plays the device", func(ctx SpecContext) {
 		claim := newClaim("disk", immediateClass)
 		claim.Spec.VolumeMode = new(corev1.PersistentVolumeBlock)

@@ -16,10 +16,8 @@ import (
 	"github.com/node-agent/node-agent/test/localnode/storage"
 )
 
-// Annotations that the PV controller sets on what it binds.
+// Annotations that the PV controller sets on claims that a provisioner is to serve.
 const (
-	bindCompleted          = "pv.kubernetes.io/bind-completed"
-	boundByController      = "pv.kubernetes.io/bound-by-controller"
 	provisionerAnnotation  = "volume.kubernetes.io/storage-provisioner"
 	provisionerAnnotation1 = "volume.beta.kubernetes.io/storage-provisioner"
 )
@@ -37,6 +35,9 @@ type claimReconciler struct {
 func (r *claimReconciler) Reconcile(ctx context.Context, claim *corev1.PersistentVolumeClaim) (reconcile.Result, error) {
 	if !claim.DeletionTimestamp.IsZero() || claim.Status.Phase != corev1.ClaimPending {
 		return reconcile.Result{}, nil
+	}
+	if claim.Spec.VolumeName != "" {
+		return r.bindNamed(ctx, claim)
 	}
 	class, err := r.classOf(ctx, claim)
 	if err != nil || class == nil {
@@ -95,29 +96,6 @@ func (r *claimReconciler) announce(ctx context.Context, claim *corev1.Persistent
 	})
 }
 
-// bind ties claim and volume together, in the order in which the PV controller does.
-func (r *claimReconciler) bind(ctx context.Context, claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume) error {
-	if err := setPhase(ctx, r.Client, volume, corev1.VolumeBound); err != nil {
-		return err
-	}
-	claim.Spec.VolumeName = volume.Name
-	if claim.Annotations == nil {
-		claim.Annotations = map[string]string{}
-	}
-	claim.Annotations[bindCompleted] = "yes"
-	claim.Annotations[boundByController] = "yes"
-	if err := r.Update(ctx, claim); err != nil {
-		return fmt.Errorf("bind claim %s: %w", claim.Name, err)
-	}
-	claim.Status.Phase = corev1.ClaimBound
-	claim.Status.AccessModes = volume.Spec.AccessModes
-	claim.Status.Capacity = volume.Spec.Capacity
-	if err := r.Status().Update(ctx, claim); err != nil {
-		return fmt.Errorf("mark claim %s as bound: %w", claim.Name, err)
-	}
-	return nil
-}
-
 func (r *claimReconciler) annotate(ctx context.Context, claim *corev1.PersistentVolumeClaim, annotations map[string]string) error {
 	before := claim.DeepCopy()
 	if claim.Annotations == nil {
@@ -129,18 +107,6 @@ func (r *claimReconciler) annotate(ctx context.Context, claim *corev1.Persistent
 	}
 	if err := r.Patch(ctx, claim, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("annotate claim %s: %w", claim.Name, err)
-	}
-	return nil
-}
-
-func setPhase(ctx context.Context, c client.Client, volume *corev1.PersistentVolume, phase corev1.PersistentVolumePhase) error {
-	if volume.Status.Phase == phase {
-		return nil
-	}
-	before := volume.DeepCopy()
-	volume.Status.Phase = phase
-	if err := c.Status().Patch(ctx, volume, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("mark volume %s as %s: %w", volume.Name, phase, err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (r *claimReconciler) volumeFor(
 	}
 	r.provisioner.Event(claim, corev1.EventTypeNormal, "Provisioning",
 		fmt.Sprintf("External provisioner is provisioning volume for claim %q", client.ObjectKeyFromObject(claim)))
-	if err := checkAccessModes(claim, class); err != nil {
+	if err := checkClaim(claim, class); err != nil {
 		return nil, err
 	}
 	handle, err := r.sourceHandle(ctx, claim)
@@ -59,8 +59,11 @@ func (r *claimReconciler) volumeFor(
 	return volume, nil
 }
 
-// checkAccessModes refuses what the class says the driver cannot do, as CSI drivers do.
-func checkAccessModes(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) error {
+// checkClaim refuses what external-provisioner never serves, and what the class says the driver cannot do.
+func checkClaim(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) error {
+	if claim.Spec.Selector != nil {
+		return errors.New("claim Selector is not supported")
+	}
 	if class.Parameters[ReadOnlyManyParameter] == "false" && slices.Contains(claim.Spec.AccessModes, corev1.ReadOnlyMany) {
 		return errors.New("rpc error: code = InvalidArgument desc = volume capabilities not supported: " +
 			"access mode MULTI_NODE_READER_ONLY")
@@ -156,11 +159,8 @@ func buildVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageCl
 			StorageClassName:              class.Name,
 			PersistentVolumeReclaimPolicy: *class.ReclaimPolicy,
 			VolumeMode:                    &mode,
-			ClaimRef: &corev1.ObjectReference{
-				APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: claim.Namespace, Name: claim.Name,
-				UID: claim.UID, ResourceVersion: claim.ResourceVersion,
-			},
-			NodeAffinity: topology(claim, class),
+			ClaimRef:                      referenceTo(claim),
+			NodeAffinity:                  topology(claim, class),
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
 				CSI: &corev1.CSIPersistentVolumeSource{Driver: Driver, VolumeHandle: volumeName(claim)},
 			},

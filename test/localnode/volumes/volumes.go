@@ -1,9 +1,10 @@
 // Package volumes plays what a cluster has for PersistentVolumeClaims: the PV controller and the protection controllers
 // of kube-controller-manager, and the external-provisioner of a CSI driver whose volumes are directories. Volumes are
-// always provisioned; claims are not matched with volumes that exist already.
+// provisioned; a claim gets one that exists already only if it names that.
 package volumes
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -47,6 +48,7 @@ func Setup(mgr manager.Manager, disks *storage.Storage, recorders *events.Record
 	}
 	if err := builder.ControllerManagedBy(mgr).Named("persistentvolumeclaim").
 		For(&corev1.PersistentVolumeClaim{}).
+		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(claimOfVolume)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: parallel}).
 		Complete(reconcile.AsReconciler(cached, claims)); err != nil {
 		return err
@@ -77,8 +79,18 @@ func claimsOfPod(_ context.Context, pod client.Object) []reconcile.Request {
 	return requests
 }
 
-func volumeOfClaim(_ context.Context, claim client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: volumeName(claim.(*corev1.PersistentVolumeClaim))}}}
+func claimOfVolume(_ context.Context, volume client.Object) []reconcile.Request {
+	ref := volume.(*corev1.PersistentVolume).Spec.ClaimRef
+	if ref == nil {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}}}
+}
+
+func volumeOfClaim(_ context.Context, object client.Object) []reconcile.Request {
+	claim := object.(*corev1.PersistentVolumeClaim)
+	name := cmp.Or(claim.Spec.VolumeName, volumeName(claim))
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: name}}}
 }
 
 // volumeName is the name of the volume that is provisioned for a claim.
