@@ -14,7 +14,8 @@ import (
 // a clone whose snapshot is deleted first makes some storage systems copy all of it.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (datamovement.Outcome, error) {
 	return r.CleanUp(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone,
-		datamovement.With(s, r.removeSnapshots), datamovement.With(s, r.removeCopies), r.checkNothingMissed, datamovement.With(s, r.leaveToVelero))
+		datamovement.With(s, r.removeSnapshots), datamovement.With(s, r.removeCopies), r.checkNothingMissed,
+		datamovement.With(s, r.leaveToVelero))
 }
 
 func (r *Reconciler) checkNothingMissed(ctx context.Context, s *datamovement.Scope) (string, error) {
