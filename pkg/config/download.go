@@ -23,6 +23,9 @@ type Download struct {
 	Source string `json:"source,omitempty"`
 	// IgnoreDelayBinding lets a restore begin before a pod uses the target PVC, although its class binds only then.
 	IgnoreDelayBinding bool `json:"ignoreDelayBinding,omitempty"`
+	// SecretNames and ConfigMapNames are what the driver needs for the restorePVC.
+	SecretNames    []string `json:"secretNames,omitempty"`
+	ConfigMapNames []string `json:"configMapNames,omitempty"`
 	// CachePVC is nil if restores use no volume for their cache.
 	CachePVC *CachePVC `json:"cachePVC,omitempty"`
 	Pod
@@ -33,6 +36,7 @@ func (c *Config) ForDownload(targetClass string) Download {
 	download := Download{Source: c.source, CachePVC: c.CachePVC, Pod: c.pod(targetClass)}
 	if c.RestorePVC != nil {
 		download.IgnoreDelayBinding = c.RestorePVC.IgnoreDelayBinding
+		download.SecretNames, download.ConfigMapNames = c.RestorePVC.SecretNames, c.RestorePVC.ConfigMapNames
 	}
 	return download
 }
@@ -66,6 +70,12 @@ func (d Download) Summary() string {
 	var parts []string
 	if d.IgnoreDelayBinding {
 		parts = append(parts, "ignoreDelayBinding")
+	}
+	if len(d.SecretNames) > 0 {
+		parts = append(parts, "secrets "+strings.Join(d.SecretNames, " "))
+	}
+	if len(d.ConfigMapNames) > 0 {
+		parts = append(parts, "configMaps "+strings.Join(d.ConfigMapNames, " "))
 	}
 	if d.CachePVC != nil {
 		parts = append(parts, "cachePVC of class "+d.CachePVC.StorageClass)

@@ -133,8 +133,8 @@ var (
 		).with(warnIgnored))},
 		field{name: "restorePVC", value: object(
 			field{name: "ignoreDelayBinding", value: boolean},
-			field{name: "secretNames", inert: true, value: secretNames},
-			field{name: "configMapNames", inert: true, value: configMaps},
+			field{name: "secretNames", value: secretNames},
+			field{name: "configMapNames", value: configMaps},
 		)},
 		field{name: "cachePVC", value: object(
 			field{name: "storageClass", required: true, value: text(storageClass)},

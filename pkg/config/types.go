@@ -114,8 +114,9 @@ type BackupPVC struct {
 type RestorePVC struct {
 	// IgnoreDelayBinding lets a restore begin before a pod uses the target PVC, although its class binds only then.
 	IgnoreDelayBinding bool `json:"ignoreDelayBinding"`
-	// SecretNames and ConfigMapNames are accepted for Velero's sake and have no effect.
-	SecretNames    []string `json:"secretNames"`
+	// SecretNames are Secrets of the target namespace that the volume's driver needs, for example for encryption.
+	SecretNames []string `json:"secretNames"`
+	// ConfigMapNames are ConfigMaps of the target namespace that the volume's driver needs.
 	ConfigMapNames []string `json:"configMapNames"`
 }
 

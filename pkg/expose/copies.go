@@ -25,17 +25,17 @@ type Object interface {
 	runtime.Object
 }
 
-// Copy builds the copy of a Secret or ConfigMap in the namespace of the backupPVC. It keeps its name, by which the driver looks
-// for it, so that DataUploads have to share it; its users are its owners.
-func Copy(du *v2alpha1.DataUpload, original Object) Object {
+// Copy builds the copy of a Secret or ConfigMap in the namespace of the backupPVC or restorePVC. It keeps its name, by which the
+// driver looks for it, so that it has to be shared; the DataUploads and DataDownloads that use it are its owners.
+func Copy(move v2alpha1.DataMove, original Object) Object {
 	meta := metav1.ObjectMeta{
-		Namespace: du.Namespace,
+		Namespace: move.GetNamespace(),
 		Name:      original.GetName(),
 		Labels: map[string]string{
 			CopiedFromLabel:        velerov1.LabelValue(original.GetNamespace()),
 			excludeFromBackupLabel: "true",
 		},
-		OwnerReferences: []metav1.OwnerReference{userReference(du)},
+		OwnerReferences: []metav1.OwnerReference{userReference(move)},
 	}
 	switch o := original.(type) {
 	case *corev1.Secret:
@@ -67,26 +67,43 @@ func IsCopy(obj metav1.Object) bool {
 	return found
 }
 
-// Uses tells whether the DataUpload is a user of a copy.
-func Uses(du *v2alpha1.DataUpload, obj metav1.Object) bool {
-	return IsCopy(obj) && slices.ContainsFunc(obj.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == du.UID })
+// Uses tells whether a DataUpload or DataDownload is a user of a copy.
+func Uses(move v2alpha1.DataMove, obj metav1.Object) bool {
+	return IsCopy(obj) && slices.ContainsFunc(obj.GetOwnerReferences(), isUser(move))
 }
 
-// AddUser makes the DataUpload one more user of a copy.
-func AddUser(obj metav1.Object, du *v2alpha1.DataUpload) {
-	obj.SetOwnerReferences(append(slices.Clone(obj.GetOwnerReferences()), userReference(du)))
+// AddUser makes a DataUpload or DataDownload one more user of a copy.
+func AddUser(obj metav1.Object, move v2alpha1.DataMove) {
+	obj.SetOwnerReferences(append(slices.Clone(obj.GetOwnerReferences()), userReference(move)))
 }
 
-// RemoveUser takes the DataUpload from the users of a copy and returns how many are left.
-func RemoveUser(obj metav1.Object, du *v2alpha1.DataUpload) int {
-	users := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), func(r metav1.OwnerReference) bool { return r.UID == du.UID })
+// RemoveUser takes a DataUpload or DataDownload from the users of a copy and returns how many are left.
+func RemoveUser(obj metav1.Object, move v2alpha1.DataMove) int {
+	users := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), isUser(move))
 	obj.SetOwnerReferences(users)
 	return len(users)
 }
 
+func isUser(move v2alpha1.DataMove) func(metav1.OwnerReference) bool {
+	return func(reference metav1.OwnerReference) bool { return reference.UID == move.GetUID() }
+}
+
+// Users names the first user of a copy, and says how many more there are.
+func Users(obj metav1.Object) string {
+	users := obj.GetOwnerReferences()
+	if len(users) == 0 {
+		return "nobody"
+	}
+	text := users[0].Kind + " " + users[0].Name
+	if more := len(users) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
 // userReference is an owner reference among several, of which none is the controller.
-func userReference(du *v2alpha1.DataUpload) metav1.OwnerReference {
-	reference := OwnerReference(du)
+func userReference(move v2alpha1.DataMove) metav1.OwnerReference {
+	reference := OwnerReference(move)
 	reference.Controller = nil
 	return reference
 }

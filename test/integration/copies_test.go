@@ -103,7 +103,7 @@ var _ = Describe("an encrypted volume", func() {
 		other := newTrial(encrypted)
 		other.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(other.status(ctx).Message).To(Equal("secret kms-token of namespace shop must wait: " +
-			"a copy with other content, from namespace shop, is in use by 1 DataUploads"))
+			"a copy with other content, from namespace shop, is in use by DataUpload " + t.name))
 		Expect(apierrors.IsNotFound(live.Get(ctx, other.key(), &corev1.PersistentVolumeClaim{}))).To(BeTrue())
 		t.abandon(ctx)
 		other.settle(ctx)

@@ -19,7 +19,8 @@ func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (datamovement.Outcom
 		return r.CheckNothingMissed(ctx, s, nil)
 	}
 	return r.CleanUp(ctx, s.Scope, datamovement.With(s, r.settleHandOver),
-		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone, nothingMissed)
+		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone,
+		datamovement.With(s, r.removeCopies), nothingMissed)
 }
 
 // settleHandOver decides about a volume whose hand-over was cut off. The target PVC may name it already: then it gets it. A

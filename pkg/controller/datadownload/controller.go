@@ -51,6 +51,7 @@ func (r *Reconciler) steps(s *scope) []datamovement.Step {
 		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
 		{Name: "target", Phases: in(accepted), Run: datamovement.With(s, r.awaitTarget)},
 		{Name: "cachePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureCachePVC)},
+		{Name: "copies", Phases: in(accepted), Run: datamovement.With(s, r.ensureCopies)},
 		{Name: "restorePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePVC)},
 		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
 		{Name: "restorePod", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePod)},

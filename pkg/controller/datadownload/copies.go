@@ -1,0 +1,27 @@
+package datadownload
+
+import (
+	"context"
+
+	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+)
+
+// copies are what the driver needs beside the restorePVC. The section counts for all restores, and not every volume needs them, so
+// a missing original keeps nothing from going on. Velero restores Secrets and ConfigMaps after PVCs: as long as the driver waits
+// for one, each pass looks for it.
+//
+// Documented in Velero as secretNames and configMapNames of restorePVC.
+func (s *scope) copies() datamovement.Copies {
+	return datamovement.Copies{
+		From: s.dd.Spec.TargetVolume.Namespace, NamedBy: "restorePVC", Optional: true,
+		SecretNames: s.config.SecretNames, ConfigMapNames: s.config.ConfigMapNames,
+	}
+}
+
+func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+	return r.EnsureCopies(ctx, s.Scope, s.copies())
+}
+
+func (r *Reconciler) removeCopies(ctx context.Context, s *scope) (string, error) {
+	return r.RemoveCopies(ctx, s.Scope, s.copies())
+}
