@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
@@ -52,10 +53,10 @@ func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 }
 
 // announce writes the ID of the snapshot that is about to be saved. It returns the DataUpload, nil if it is gone.
-func (m *movement) announce(ctx context.Context, snapshotID string) (*subject, error) {
+func (m *movement) announce(ctx context.Context, snapshotID string) (v2alpha1.DataMove, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	target := m.claim.kind.newObject()
+	target := m.claim.kind.newMove()
 	target.SetNamespace(m.Namespace)
 	target.SetName(m.Name)
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
@@ -78,7 +79,7 @@ func (m *movement) announce(ctx context.Context, snapshotID string) (*subject, e
 	if err != nil {
 		return nil, fmt.Errorf("patch %s: %w", m.claim, err)
 	}
-	return m.claim.kind.read(target), nil
+	return target, nil
 }
 
 // interrupt ends the move because of SIGTERM. The signal may be faster than the news that the object was canceled, and

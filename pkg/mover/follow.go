@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 const (
@@ -39,7 +41,7 @@ type follower struct {
 // follow calls see with every version of the object that comes by, and with nil if there is none any more, until see
 // returns false or ctx ends; then it returns nil. It returns an error only if reading or watching is forbidden from the
 // start: everything else may heal.
-func (f *follower) follow(ctx context.Context, see func(*subject) bool) error {
+func (f *follower) follow(ctx context.Context, see func(v2alpha1.DataMove) bool) error {
 	delay := newWatchDelay()
 	for allowed := false; ; {
 		begin := f.clock.Now()
@@ -76,7 +78,7 @@ func (f *follower) logPause(err error, pause time.Duration) {
 }
 
 // followOnce returns whether the watch was established, and nil if see had enough.
-func (f *follower) followOnce(ctx context.Context, see func(*subject) bool) (bool, error) {
+func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.DataMove) bool) (bool, error) {
 	now, err := f.get(ctx)
 	if err != nil {
 		return false, err
@@ -109,10 +111,10 @@ func (f *follower) followOnce(ctx context.Context, see func(*subject) bool) (boo
 }
 
 // get reads the object. It returns nil if there is none.
-func (f *follower) get(ctx context.Context) (*subject, error) {
+func (f *follower) get(ctx context.Context) (v2alpha1.DataMove, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	obj := f.kind.newObject()
+	obj := f.kind.newMove()
 	err := f.client.Get(ctx, f.key, obj)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -120,21 +122,19 @@ func (f *follower) get(ctx context.Context) (*subject, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %s %s: %w", f.kind.name, f.key, err)
 	}
-	return f.kind.read(obj), nil
+	return obj, nil
 }
 
 // handle returns whether to go on.
-func (f *follower) handle(event watch.Event, see func(*subject) bool) (bool, error) {
+func (f *follower) handle(event watch.Event, see func(v2alpha1.DataMove) bool) (bool, error) {
 	switch event.Type {
 	case watch.Deleted:
 		return see(nil), nil
 	case watch.Error:
 		return true, fmt.Errorf("watch %s %s: %w", f.kind.name, f.key, apierrors.FromObject(event.Object))
 	default:
-		if obj, ok := event.Object.(client.Object); ok {
-			if now := f.kind.read(obj); now != nil {
-				return see(now), nil
-			}
+		if now, ok := event.Object.(v2alpha1.DataMove); ok && now.MoveKind() == f.kind.name {
+			return see(now), nil
 		}
 		return true, fmt.Errorf("watch %s %s: unexpected object of type %T", f.kind.name, f.key, event.Object)
 	}

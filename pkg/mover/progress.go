@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
 
@@ -36,10 +37,10 @@ type reporter struct {
 	reported repository.Progress
 }
 
-func newReporter(m *movement, begun *subject) *reporter {
-	before := repository.Progress{TotalBytes: begun.progress.TotalBytes, BytesDone: begun.progress.BytesDone}
+func newReporter(m *movement, begun v2alpha1.DataMove) *reporter {
+	before := repository.Progress{TotalBytes: begun.MoveStatus().Progress.TotalBytes, BytesDone: begun.MoveStatus().Progress.BytesDone}
 	return &reporter{
-		client: m.Client, kind: m.claim.kind, object: begun.Object, clock: m.Clock, log: m.Log,
+		client: m.Client, kind: m.claim.kind, object: begun, clock: m.Clock, log: m.Log,
 		changed: make(chan struct{}, 1),
 		latest:  before, reported: before,
 	}
@@ -130,7 +131,7 @@ func (r *reporter) patch(ctx context.Context, progress repository.Progress) erro
 	if err != nil {
 		return fmt.Errorf("marshal progress: %w", err)
 	}
-	target := r.kind.newObject()
+	target := r.kind.newMove()
 	target.SetNamespace(r.object.GetNamespace())
 	target.SetName(r.object.GetName())
 	if err := r.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body)); err != nil {

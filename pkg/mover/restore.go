@@ -46,10 +46,10 @@ type restoreMover struct{ RestoreOptions }
 
 func (*restoreMover) kind() kind { return dataDownloads }
 
-func (r *restoreMover) move(ctx context.Context, m *movement, begun *subject) (fmt.Stringer, error) {
-	dd, ok := begun.Object.(*v2alpha1.DataDownload)
+func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.DataMove) (fmt.Stringer, error) {
+	dd, ok := begun.(*v2alpha1.DataDownload)
 	if !ok {
-		return nil, fmt.Errorf("%T is not a DataDownload", begun.Object)
+		return nil, fmt.Errorf("%T is not a DataDownload", begun)
 	}
 	progress := newReporter(m, begun)
 	request, err := restoreRequest(m, dd, progress)

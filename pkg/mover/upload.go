@@ -53,10 +53,10 @@ type uploadMover struct{ UploadOptions }
 
 func (*uploadMover) kind() kind { return dataUploads }
 
-func (u *uploadMover) move(ctx context.Context, m *movement, begun *subject) (fmt.Stringer, error) {
-	du, ok := begun.Object.(*v2alpha1.DataUpload)
+func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.DataMove) (fmt.Stringer, error) {
+	du, ok := begun.(*v2alpha1.DataUpload)
 	if !ok {
-		return nil, fmt.Errorf("%T is not a DataUpload", begun.Object)
+		return nil, fmt.Errorf("%T is not a DataUpload", begun)
 	}
 	uploader, err := u.open(ctx, m, du)
 	if err != nil {

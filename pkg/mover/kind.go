@@ -1,0 +1,32 @@
+package mover
+
+import (
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// kind is the kind of the object that a mover serves.
+type kind struct {
+	// name is the one in the API.
+	name string
+	// move is what is done with the data, in a word.
+	move string
+
+	newMove func() v2alpha1.DataMove
+	newList func() client.ObjectList
+}
+
+var dataUploads = kind{
+	name:    v2alpha1.KindDataUpload,
+	move:    "upload",
+	newMove: func() v2alpha1.DataMove { return &v2alpha1.DataUpload{} },
+	newList: func() client.ObjectList { return &v2alpha1.DataUploadList{} },
+}
+
+var dataDownloads = kind{
+	name:    v2alpha1.KindDataDownload,
+	move:    "restore",
+	newMove: func() v2alpha1.DataMove { return &v2alpha1.DataDownload{} },
+	newList: func() client.ObjectList { return &v2alpha1.DataDownloadList{} },
+}
