@@ -37,6 +37,8 @@ type Options struct {
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails.
 	MaxAttempts int
+	// VerifyRestores lets restore pods compare what they have written with the repository, byte for byte.
+	VerifyRestores bool
 	// ManageRepositories makes the agent initialise repositories, where no Velero server does.
 	ManageRepositories bool
 	// MetricsAddress and HealthAddress are what the HTTP servers listen on.

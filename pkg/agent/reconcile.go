@@ -56,6 +56,7 @@ func reconcile(
 			Config:         configuration.Config,
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
+			VerifyRestores: options.VerifyRestores,
 		},
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),

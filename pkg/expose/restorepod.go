@@ -25,6 +25,8 @@ type RestoreTarget struct {
 	Hostname string
 	// WithCache says that there is a volume for the cache.
 	WithCache bool
+	// Verify says that what was written is compared with the repository.
+	Verify bool
 }
 
 // RestorePod builds the pod that mounts the restorePVC and runs the data mover, as configured for the DataDownload. Where the
@@ -39,6 +41,9 @@ func RestorePod(dd *v2alpha1.DataDownload, configured config.Download, target Re
 	}
 	if target.WithCache {
 		plan.args = append(plan.args, "--cache-volume-path="+cachePath)
+	}
+	if target.Verify {
+		plan.args = append(plan.args, "--verify")
 	}
 	pod := plan.build(template)
 	selector := configured.NodeSelector

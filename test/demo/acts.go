@@ -23,8 +23,9 @@ const (
 // backUp is the first act: a DataUpload becomes Completed.
 func (d *demo) backUp(ctx context.Context, source workload) (*v2alpha1.DataUpload, error) {
 	d.showConfig(goodConfig, goodText)
-	d.out.begin("node-agent server")
-	if err := d.startAgent(ctx, "node-agent-1", "--node-agent-configmap="+goodConfig); err != nil {
+	d.out.begin("node-agent server, --data-mover-restore-verify")
+	err := d.startAgent(ctx, "node-agent-1", "--node-agent-configmap="+goodConfig, "--data-mover-restore-verify")
+	if err != nil {
 		return nil, err
 	}
 	d.out.done()

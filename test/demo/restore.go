@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,9 +72,12 @@ func (d *demo) showRestoring(
 	d.out.table([][]string{
 		{"           target PVC", fmt.Sprintf("class %s, %s", *target.Spec.StorageClassName, target.Status.Phase)},
 		{"           restorePVC", fmt.Sprintf("class %s, %s, %s", *claim.Spec.StorageClassName, accessModes(claim), claim.Status.Phase)},
-		{"           restore pod", fmt.Sprintf("on node %s, %s", pod.Spec.NodeName, pod.Status.Phase)},
+		{"           restore pod", fmt.Sprintf("on node %s, %s, verifies what it has written", pod.Spec.NodeName, pod.Status.Phase)},
 	})
 	d.out.print("\n")
+	if !slices.Contains(pod.Spec.Containers[0].Args, "--verify") {
+		return "", errors.New("the restore pod does not verify, although the agent was asked to")
+	}
 	if target.Status.Phase != corev1.ClaimPending {
 		return "", errors.New("the target PVC has a volume before its data is there")
 	}

@@ -35,7 +35,7 @@ func (r *Reconciler) restorePod(ctx context.Context, s *scope) (*corev1.Pod, err
 	if err != nil {
 		return nil, err
 	}
-	target := expose.RestoreTarget{Mode: expose.VolumeMode(s.target), WithCache: s.wantsCache()}
+	target := expose.RestoreTarget{Mode: expose.VolumeMode(s.target), WithCache: s.wantsCache(), Verify: r.VerifyRestores}
 	if node := expose.SelectedNode(s.target); node != "" && !s.config.IgnoreDelayBinding {
 		if target.Hostname, err = r.hostname(ctx, node); err != nil {
 			return nil, err

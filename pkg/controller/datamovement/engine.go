@@ -41,6 +41,8 @@ type Options struct {
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many pods may be lost before a DataUpload or DataDownload fails, at least 1.
 	MaxAttempts int
+	// VerifyRestores lets restore pods compare what they have written with the repository, byte for byte.
+	VerifyRestores bool
 }
 
 // Engine moves DataUploads or DataDownloads from New to Completed, Failed or Canceled.
