@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -51,49 +52,64 @@ var _ = Describe("The policy for movers", Ordered, func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(admin.Create(ctx, object.(client.Object))).To(Succeed(), m.file)
 		}
+		inProgress := v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress}
 		for _, name := range []string{"mine", "other"} {
-			du := &v2alpha1.DataUpload{
-				ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-				Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress}},
+			meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
+			for _, move := range []client.Object{
+				&v2alpha1.DataUpload{ObjectMeta: meta, Status: v2alpha1.DataUploadStatus{DataMoveStatus: inProgress}},
+				&v2alpha1.DataDownload{ObjectMeta: meta, Status: v2alpha1.DataDownloadStatus{DataMoveStatus: inProgress}},
+			} {
+				Expect(admin.Create(ctx, move)).To(Succeed())
 			}
-			Expect(admin.Create(ctx, du)).To(Succeed())
 		}
 		By("waiting until it is in force")
-		Eventually(func() error { return report(ctx, as(mover, "mine"), "other") }).WithTimeout(time.Minute).Should(Satisfy(isRefused))
+		Eventually(func() error { return report(ctx, as(mover, "mine"), upload("other")) }).
+			WithTimeout(time.Minute).Should(Satisfy(isRefused))
 	})
 
-	It("lets a mover report on the DataUpload of its pod", func(ctx context.Context) {
-		Expect(report(ctx, as(mover, "mine"), "mine")).To(Succeed())
-	})
+	for _, named := range []func(string) client.Object{upload, download} {
+		Describe(fmt.Sprintf("for a %T", named("")), func() {
+			It("lets a mover report on the one of its pod", func(ctx context.Context) {
+				Expect(report(ctx, as(mover, "mine"), named("mine"))).To(Succeed())
+			})
 
-	It("does not let it report on another", func(ctx context.Context) {
-		Expect(report(ctx, as(mover, "other"), "mine")).To(MatchError(ContainSubstring("of its own pod only")))
-	})
+			It("does not let it report on another", func(ctx context.Context) {
+				Expect(report(ctx, as(mover, "other"), named("mine"))).To(MatchError(ContainSubstring("of its own pod only")))
+			})
 
-	It("does not let somebody report who has stolen the account, but has no pod", func(ctx context.Context) {
-		Expect(report(ctx, as(mover, ""), "mine")).To(Satisfy(isRefused))
-	})
+			It("does not let somebody report who has stolen the account, but has no pod", func(ctx context.Context) {
+				Expect(report(ctx, as(mover, ""), named("mine"))).To(Satisfy(isRefused))
+			})
 
-	DescribeTable("lets it change nothing else",
-		func(ctx context.Context, patch string) {
-			Expect(patchUpload(ctx, as(mover, "mine"), "mine", patch)).To(MatchError(ContainSubstring("not for it to change")))
-		},
-		Entry("phase", `{"status": {"phase": "Completed"}}`),
-		Entry("spec", `{"spec": {"cancel": true}}`),
-	)
+			DescribeTable("lets it change nothing else",
+				func(ctx context.Context, change string) {
+					Expect(patch(ctx, as(mover, "mine"), named("mine"), change)).To(MatchError(ContainSubstring("not for it to change")))
+				},
+				Entry("phase", `{"status": {"phase": "Completed"}}`),
+				Entry("spec", `{"spec": {"cancel": true}}`),
+			)
 
-	It("does not concern the agent", func(ctx context.Context) {
-		Expect(patchUpload(ctx, as(agent, "node-agent-x7x7x"), "mine", `{"status": {"phase": "Canceling"}}`)).To(Succeed())
-	})
+			It("does not concern the agent", func(ctx context.Context) {
+				Expect(patch(ctx, as(agent, "node-agent-x7x7x"), named("mine"), `{"status": {"phase": "Canceling"}}`)).To(Succeed())
+			})
+		})
+	}
 })
 
-func report(ctx context.Context, c client.Client, name string) error {
-	return patchUpload(ctx, c, name, `{"status": {"progress": {"bytesDone": 1}}}`)
+func upload(name string) client.Object {
+	return &v2alpha1.DataUpload{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
-func patchUpload(ctx context.Context, c client.Client, name, patch string) error {
-	du := &v2alpha1.DataUpload{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	return c.Patch(ctx, du, client.RawPatch("application/merge-patch+json", []byte(patch)))
+func download(name string) client.Object {
+	return &v2alpha1.DataDownload{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+}
+
+func report(ctx context.Context, c client.Client, move client.Object) error {
+	return patch(ctx, c, move, `{"status": {"progress": {"bytesDone": 1}}}`)
+}
+
+func patch(ctx context.Context, c client.Client, move client.Object, change string) error {
+	return c.Patch(ctx, move, client.RawPatch("application/merge-patch+json", []byte(change)))
 }
 
 func isRefused(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) }

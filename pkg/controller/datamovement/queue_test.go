@@ -142,3 +142,40 @@ var _ = DescribeTable("a place in the queue is described", func(place int, words
 	Entry(nil, 1, "place 1"), Entry(nil, 10, "place 10"), Entry(nil, 11, "after place 10"), Entry(nil, 20, "after place 10"),
 	Entry(nil, 21, "after place 20"), Entry(nil, 999, "after place 500"), Entry(nil, 5000, "after place 1000"),
 )
+
+var _ = Describe("DataDownloads", func() {
+	download := func(name string, age int, phase v2alpha1.Phase) *v2alpha1.DataDownload {
+		like := queued(name, age, phase)
+		return &v2alpha1.DataDownload{ObjectMeta: like.ObjectMeta, Status: v2alpha1.DataDownloadStatus{DataMoveStatus: like.Status.DataMoveStatus}}
+	}
+	namesOf := func(moves []v2alpha1.DataMove) []string {
+		var names []string
+		for _, move := range moves {
+			names = append(names, move.GetName())
+		}
+		return names
+	}
+	upload := func(name string, age int, phase v2alpha1.Phase) *v2alpha1.DataUpload {
+		du := queued(name, age, phase)
+		return &du
+	}
+
+	DescribeTable("wait in one line with DataUploads, and go first", func(l line, waits, passed v2alpha1.Phase) {
+		youngRestore, oldBackup := download("young-restore", 1, waits), upload("old-backup", 9, waits)
+		all := []v2alpha1.DataMove{oldBackup, youngRestore, download("old-restore", 5, waits)}
+		Expect(namesOf((&queue{}).claim(l, youngRestore, all, 0))).To(ConsistOf("old-restore"))
+		Expect(namesOf((&queue{}).claim(l, oldBackup, all, 0))).To(ConsistOf("old-restore", "young-restore"))
+
+		By("but they do not push out a DataUpload that has passed")
+		all = []v2alpha1.DataMove{upload("running-backup", 1, passed), youngRestore}
+		Expect(namesOf((&queue{}).claim(l, youngRestore, all, 1))).To(ConsistOf("running-backup"))
+	},
+		Entry("for a slot on the node", slots, prepared, inProgress),
+		Entry("to be prepared", preparation, isNew, accepted),
+	)
+
+	It("are woken first where there is room for one", func() {
+		all := []v2alpha1.DataMove{upload("old-backup", 9, isNew), download("young-restore", 1, isNew), upload("preparing", 2, accepted)}
+		Expect(namesOf(thatFitIn(all, 2))).To(Equal([]string{"young-restore"}))
+	})
+})
