@@ -17,6 +17,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/podvolume"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 )
 
@@ -84,6 +85,9 @@ func reconcile(
 	if err := addSweeper(mgr, options, removers); err != nil {
 		return err
 	}
+	if err := podvolume.SetupWithManager(mgr, podVolumes(options)); err != nil {
+		return err
+	}
 	go standstill.awaitInformers(ctx, mgr.GetCache(), failures, watched)
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the controllers: %w", err)
@@ -134,6 +138,10 @@ func addSweeper(mgr ctrl.Manager, options Options, removers map[string]sweep.Rem
 		return fmt.Errorf("setting up the sweeper: %w", err)
 	}
 	return nil
+}
+
+func podVolumes(options Options) podvolume.Options {
+	return podvolume.Options{Namespace: options.Namespace, NodeName: options.NodeName, Log: options.Log}
 }
 
 // newManager builds the manager. watched are the kinds that it holds informers for.
