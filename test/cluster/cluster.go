@@ -25,10 +25,12 @@ const (
 	Shop   = "shop"
 	// Node is the only node.
 	Node = "node-1"
-	// FastClass and CopyClass bind at once, LateClass with the first consumer.
-	FastClass = "fast"
-	CopyClass = "copy"
-	LateClass = "late"
+	// FastClass, CopyClass and BriefClass bind at once, LateClass with the first consumer. Volumes of BriefClass go with their
+	// claims, those of all others are retained.
+	FastClass  = "fast"
+	CopyClass  = "copy"
+	BriefClass = "brief"
+	LateClass  = "late"
 	// Location is the BackupStorageLocation of all DataUploads; the test makes it.
 	Location = "default"
 	// Driver is the CSI driver of all volumes.
@@ -72,16 +74,7 @@ func (c *Cluster) Install(ctx context.Context) {
 	}
 	Expect(c.Client.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Velero, Name: "velero"}})).To(Succeed())
 	Expect(c.Client.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: Node}})).To(Succeed())
-	for name, mode := range map[string]storagev1.VolumeBindingMode{
-		FastClass: storagev1.VolumeBindingImmediate,
-		CopyClass: storagev1.VolumeBindingImmediate,
-		LateClass: storagev1.VolumeBindingWaitForFirstConsumer,
-	} {
-		Expect(c.Client.Create(ctx, &storagev1.StorageClass{
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: Driver, VolumeBindingMode: &mode,
-			ReclaimPolicy: new(corev1.PersistentVolumeReclaimRetain),
-		})).To(Succeed())
-	}
+	c.installClasses(ctx)
 	labels := map[string]string{"name": "node-agent"}
 	Expect(c.Client.Create(ctx, &appsv1.DaemonSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: Velero, Name: "node-agent"},
@@ -96,6 +89,23 @@ func (c *Cluster) Install(ctx context.Context) {
 			},
 		},
 	})).To(Succeed())
+}
+
+func (c *Cluster) installClasses(ctx context.Context) {
+	for name, mode := range map[string]storagev1.VolumeBindingMode{
+		FastClass:  storagev1.VolumeBindingImmediate,
+		CopyClass:  storagev1.VolumeBindingImmediate,
+		BriefClass: storagev1.VolumeBindingImmediate,
+		LateClass:  storagev1.VolumeBindingWaitForFirstConsumer,
+	} {
+		policy := corev1.PersistentVolumeReclaimRetain
+		if name == BriefClass {
+			policy = corev1.PersistentVolumeReclaimDelete
+		}
+		Expect(c.Client.Create(ctx, &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: Driver, VolumeBindingMode: &mode, ReclaimPolicy: &policy,
+		})).To(Succeed())
+	}
 }
 
 // ReadyRepository does what the Velero server does about the BackupRepository of a namespace.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -102,17 +103,35 @@ func (d *Download) DeleteTarget(ctx context.Context) {
 	}
 }
 
+// cacheKey is the key of the cachePVC.
+func (d *Download) cacheKey() client.ObjectKey {
+	return client.ObjectKey{Namespace: Velero, Name: d.Name + "-cache"}
+}
+
+// cacheHandle names the volume of the cachePVC in the storage.
+func (d *Download) cacheHandle() string { return "cache-" + d.Name }
+
+// Provision does what a CSI provisioner and the PV controller do for restorePVC and cachePVC. It tells whether it did.
+func (d *Download) Provision(ctx context.Context) bool {
+	did := d.provision(ctx, d.cacheKey(), d.cacheHandle())
+	return d.Upload.Provision(ctx) || did
+}
+
 // Volumes lists the PersistentVolumes that were made for the restorePVC.
 func (d *Download) Volumes(ctx context.Context) []corev1.PersistentVolume {
+	return d.volumes(ctx, "copy-"+d.Name)
+}
+
+func (d *Download) volumes(ctx context.Context, handles ...string) []corev1.PersistentVolume {
 	list := &corev1.PersistentVolumeList{}
 	Expect(d.Client.List(ctx, list)).To(Succeed())
-	var made []corev1.PersistentVolume
-	for _, pv := range list.Items {
-		if csi := pv.Spec.CSI; csi != nil && csi.VolumeHandle == "copy-"+d.Name {
-			made = append(made, pv)
-		}
-	}
-	return made
+	return slices.DeleteFunc(list.Items, func(pv corev1.PersistentVolume) bool {
+		return pv.Spec.CSI == nil || !slices.Contains(handles, pv.Spec.CSI.VolumeHandle)
+	})
+}
+
+func (d *Download) allVolumes(ctx context.Context) []corev1.PersistentVolume {
+	return d.volumes(ctx, "copy-"+d.Name, d.cacheHandle())
 }
 
 // Bind does what the PV controller does about the target PVC and a volume that name each other. It tells whether it did.
@@ -150,15 +169,15 @@ func (d *Download) Collect(ctx context.Context) bool {
 		d.KillPod(ctx)
 		did = true
 	}
-	for _, key := range []client.ObjectKey{d.Key(), {Namespace: Velero, Name: d.Name + "-cache"}} {
+	for _, key := range []client.ObjectKey{d.Key(), d.cacheKey()} {
 		pvc := &corev1.PersistentVolumeClaim{}
 		if d.found(ctx, key, pvc) && !pvc.DeletionTimestamp.IsZero() && !d.isMounted(ctx) {
 			d.Release(ctx, pvc)
 			did = true
 		}
 	}
-	for _, pv := range d.Volumes(ctx) {
-		if pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && !d.isClaimed(ctx, &pv) {
+	for _, pv := range d.allVolumes(ctx) {
+		if pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && !d.IsClaimed(ctx, &pv) {
 			d.CollectPV(ctx, pv.Name)
 			did = true
 		}
@@ -166,8 +185,8 @@ func (d *Download) Collect(ctx context.Context) bool {
 	return did
 }
 
-// isClaimed tells whether the PVC that a volume names as its owner is there.
-func (d *Download) isClaimed(ctx context.Context, pv *corev1.PersistentVolume) bool {
+// IsClaimed tells whether the PVC that a volume names as its owner is there.
+func (d *Download) IsClaimed(ctx context.Context, pv *corev1.PersistentVolume) bool {
 	pvc, claim := &corev1.PersistentVolumeClaim{}, pv.Spec.ClaimRef
 	return claim != nil && d.found(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}, pvc) && pvc.UID == claim.UID
 }
@@ -180,13 +199,13 @@ func (d *Download) Forget(ctx context.Context) {
 	}
 	d.DeleteTarget(ctx)
 	d.KillPod(ctx)
-	for _, name := range []string{d.Name, d.Name + "-cache"} {
+	for _, key := range []client.ObjectKey{d.Key(), d.cacheKey()} {
 		pvc := &corev1.PersistentVolumeClaim{}
-		if d.found(ctx, client.ObjectKey{Namespace: Velero, Name: name}, pvc) {
+		if d.found(ctx, key, pvc) {
 			d.remove(ctx, pvc)
 		}
 	}
-	for _, pv := range d.Volumes(ctx) {
+	for _, pv := range d.allVolumes(ctx) {
 		d.remove(ctx, &pv)
 	}
 }

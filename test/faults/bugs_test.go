@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/test/cluster"
 )
 
 // altered is the client of a reconciler, with something changed about it. Functions that are nil change nothing.
@@ -55,7 +57,9 @@ func (b *altered) Patch(ctx context.Context, obj client.Object, patch client.Pat
 	return b.patch(ctx, obj, patch)
 }
 
-func isBackupPVC(obj client.Object) bool { _, is := obj.(*corev1.PersistentVolumeClaim); return is }
+func isPVC(obj client.Object) bool { _, is := obj.(*corev1.PersistentVolumeClaim); return is }
+
+func isPodOrPVC(obj client.Object) bool { _, isPod := obj.(*corev1.Pod); return isPod || isPVC(obj) }
 
 // isAlias tells whether an object is the alias VolumeSnapshot or its content. Both are named after the DataUpload.
 func isAlias(obj client.Object) bool {
@@ -125,6 +129,35 @@ func mixesSnapshotsUp(c client.Client) client.Client {
 	}}
 }
 
+// skipsPatches leaves some patches of PersistentVolumes out, and claims that they came about.
+func skipsPatches(skip func(*corev1.PersistentVolume) bool) func(client.Client) client.Client {
+	return func(c client.Client) client.Client {
+		return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+			if pv, isVolume := obj.(*corev1.PersistentVolume); isVolume && skip(pv) {
+				return nil
+			}
+			return c.Patch(ctx, obj, patch)
+		}}
+	}
+}
+
+func isRetaining(pv *corev1.PersistentVolume) bool {
+	return expose.IsRetained(pv) && pv.Spec.ClaimRef.Namespace == cluster.Velero
+}
+
+func isGivingBack(pv *corev1.PersistentVolume) bool { return pv.Labels[expose.OwnerUIDLabel] == "" }
+
+// takesForBound takes a target PVC for bound as soon as it names a volume.
+func takesForBound(c client.Client) client.Client {
+	return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+		err := c.Patch(ctx, obj, patch)
+		if pvc, isPVC := obj.(*corev1.PersistentVolumeClaim); isPVC {
+			pvc.Status.Phase = corev1.ClaimBound
+		}
+		return err
+	}}
+}
+
 // lastWrite is the last call of a run that changes the DataUpload.
 func lastWrite(v *verdict) call {
 	for _, c := range slices.Backward(v.controller) {
@@ -149,14 +182,31 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 		Expect(v.leaked).To(leaked, "leaked")
 		Expect(v.lost).To(lost, "lost")
 	},
-		Entry("the backupPVC is never deleted", deletesNothing(isBackupPVC),
+		Entry("the backupPVC is never deleted", deletesNothing(isPVC),
 			about("comes to no end"), And(about("PersistentVolumeClaim"), about("finalizer")), nothing),
 		Entry("clean-up skips the alias", skips(isAlias),
-			nothing, And(about("VolumeSnapshot velero/"), about("VolumeSnapshotContent upload-"), about("storage snapshot handle-")), nothing),
+			nothing, And(about("VolumeSnapshot velero/"), about("VolumeSnapshotContent "+namePrefix), about("storage snapshot handle-")), nothing),
 		Entry("the source goes on owning the storage snapshot", neverGivesUpSource,
 			nothing, nothing, about("storage snapshot was deleted in phase Accepted")),
 		Entry("the wrong snapshot is written down", mixesSnapshotsUp,
 			nothing, about("1 snapshots in the repository"), about("cannot be restored")),
+	)
+
+	DescribeTable("in the hand-over of a restored volume",
+		func(ctx context.Context, bug conditions, wrong, leaked, lost gomegatypes.GomegaMatcher) {
+			v := play(ctx, scenario{name: "restore: success", restores: true, want: completed}, bug)
+			Expect(v.wrong).To(wrong, "not ended right")
+			Expect(v.leaked).To(leaked, "leaked")
+			Expect(v.lost).To(lost, "lost")
+		},
+		Entry("nobody keeps the volume before the restorePVC goes", conditions{alter: skipsPatches(isRetaining)},
+			about("Failed instead of Completed"), nothing, about("the volume was deleted in phase InProgress")),
+		Entry("restore pod and restorePVC stay", conditions{alter: skips(isPodOrPVC)},
+			nothing, And(about("Pod velero/"), about("PersistentVolumeClaim velero/")), about("not let go of")),
+		Entry("it is done before the target PVC is bound", conditions{alter: takesForBound},
+			about("Completed before the target PVC is bound"), nothing, nothing),
+		Entry("the volume is not given back", conditions{alter: skipsPatches(isGivingBack)},
+			about("reclaim policy is Retain instead of Delete"), about("PersistentVolume pvc-"), nothing),
 	)
 
 	It("a snapshot that nobody knows is not left to Velero", func(ctx context.Context) {

@@ -16,7 +16,10 @@ func seeds() uint64 {
 }
 
 var _ = Describe("a run without watch events", Label("faults"), func() {
-	for _, sc := range scenarios() {
+	for i, sc := range scenarios() {
+		if !isTurnOf(1, i) {
+			continue
+		}
 		It("ends right all the same: "+sc.name, func(ctx context.Context) {
 			row := newRow("no watch event at all", sc.name)
 			row.add(play(ctx, sc, conditions{alone: true}), "no watch event")
@@ -27,6 +30,9 @@ var _ = Describe("a run without watch events", Label("faults"), func() {
 
 var _ = Describe("a cache that lags", Label("faults"), func() {
 	for i, sc := range scenarios() {
+		if !isTurnOf(2, i) {
+			continue
+		}
 		It("changes nothing about "+sc.name, func(ctx context.Context) {
 			row := newRow("the cache lags", sc.name)
 			for n := range seeds() {

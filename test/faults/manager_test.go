@@ -22,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -132,14 +133,14 @@ func eventOf(line []byte) watchEvent {
 	return event
 }
 
-// manySlots lets several DataUploads move data at once.
+// manySlots lets several DataUploads and DataDownloads move data at once.
 func manySlots() *config.Config {
 	several := config.Default()
 	several.LoadConcurrency.GlobalConfig = 5
 	return several
 }
 
-// startManager runs the reconciler as the agent does, with watches that cannot be relied on.
+// startManager runs the reconcilers as the agent does, with watches that cannot be relied on.
 func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogger) {
 	through := rest.CopyConfig(plane.Config)
 	through.ContentType = runtime.ContentTypeJSON // one event a line
@@ -151,17 +152,18 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 		Scheme: live.Scheme(), Cache: datamovement.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	r := dataupload.New(datamovement.Engine{
+	engine := datamovement.Engine{
 		Options: datamovement.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: manySlots,
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("node-agent"), Clock: clock.RealClock{},
-		Log: log,
-	})
+		Log: log, Queues: &datamovement.Queues{},
+	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	Expect(datamovement.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
-	Expect(r.SetupWithManager(running, mgr)).To(Succeed())
+	Expect(dataupload.New(engine).SetupWithManager(running, mgr)).To(Succeed())
+	Expect(datadownload.New(engine).SetupWithManager(mgr)).To(Succeed())
 	ended := make(chan struct{})
 	go func() {
 		defer GinkgoRecover()
@@ -172,18 +174,18 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 }
 
 var _ = Describe("watches that lose, delay and mix up events", Label("faults"), func() {
-	It("stop no DataUpload", func(ctx context.Context) {
+	It("stop no DataUpload and no DataDownload", func(ctx context.Context) {
 		const patience = 4 * time.Minute
 		count := 8
 		if everything {
 			count = 20
 		}
 		seed := uint64(GinkgoRandomSeed())
-		row := newRow("bad watches, real manager", fmt.Sprintf("%d DataUploads at once, seed %d", count, seed))
+		row := newRow("bad watches, real manager", fmt.Sprintf("%d at once, half of them restores, seed %d", count, seed))
 		watches := &badWatches{random: rand.New(rand.NewPCG(seed, 0))}
 		var all []*run
-		for range count {
-			r := newRun(scenario{want: completed}, conditions{})
+		for i := range count {
+			r := newRun(scenario{restores: i%2 == 1, want: completed}, conditions{})
 			r.set(ctx)
 			DeferCleanup(r.clear)
 			all = append(all, r)
@@ -194,7 +196,7 @@ var _ = Describe("watches that lose, delay and mix up events", Label("faults"), 
 		for len(moving) > 0 && time.Since(begin) < patience {
 			for _, r := range moving {
 				r.stepOthers(ctx)
-				r.watchStorage(ctx)
+				r.watchData(ctx)
 			}
 			moving = slices.DeleteFunc(moving, func(r *run) bool { return r.isSettled(ctx) })
 			<-time.After(50 * time.Millisecond)
@@ -205,7 +207,7 @@ var _ = Describe("watches that lose, delay and mix up events", Label("faults"), 
 			}
 			v := r.judge(ctx)
 			v.took = time.Since(begin) / time.Duration(count)
-			row.add(v, r.Name)
+			row.add(v, r.name)
 		}
 		row.check()
 		GinkgoWriter.Printf("events dropped %d, late %d, swapped %d; watches ended %d\n",

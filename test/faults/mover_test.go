@@ -21,10 +21,10 @@ import (
 // killedCode is the exit code of a process that met SIGKILL.
 const killedCode = 137
 
-// moveData lets the mover run in the backup pod, from the moment its DataUpload is InProgress to its end.
+// moveData lets the mover run in the pod, from the moment its DataUpload or DataDownload is InProgress to its end.
 func (r *run) moveData(ctx context.Context) {
 	m := r.moment(ctx)
-	if m.phase() != inProgress || m.du.Spec.Cancel || m.pod == nil || !m.pod.DeletionTimestamp.IsZero() ||
+	if m.phase() != inProgress || m.object.MoveSpec().Cancel || m.pod == nil || !m.pod.DeletionTimestamp.IsZero() ||
 		m.pod.Status.Phase != corev1.PodRunning || m.pod.Spec.NodeName != r.node {
 		return
 	}
@@ -37,15 +37,11 @@ func (r *run) moveData(ctx context.Context) {
 	defer kill()
 	r.mover.died = kill
 	messagePath := filepath.Join(dir, "termination-log")
-	err = mover.Upload(ctx, mover.UploadOptions{
-		Options: mover.Options{
-			Namespace: cluster.Velero, Name: r.Name, Attempt: attemptOf(m.pod),
-			VolumePath: r.volume, VolumeMode: r.Mode,
-			ResourceTimeout: time.Minute, TerminationMessagePath: messagePath, WorkDir: dir,
-			Client: c, Clock: hastyClock{}, Log: r.log,
-		},
-		Open: r.open,
-	})
+	err = r.move(ctx, mover.Options{
+		Namespace: cluster.Velero, Name: r.name, Attempt: attemptOf(m.pod),
+		ResourceTimeout: time.Minute, TerminationMessagePath: messagePath, WorkDir: dir,
+		Client: c, Clock: hastyClock{}, Log: r.log,
+	}, m.pod, r.access)
 	r.endMover(context.WithoutCancel(ctx), err, messagePath)
 }
 
@@ -80,11 +76,12 @@ func attemptOf(pod *corev1.Pod) int {
 	return 1
 }
 
-func (r *run) open(ctx context.Context, access repository.Access) (mover.Uploader, error) {
+// access is the access to the repository that the mover comes to have.
+func (r *run) access(access repository.Access) repository.Access {
 	if r.wrongPassword {
 		access.Password += "?"
 	}
-	return mover.OpenUploader(ctx, access)
+	return access
 }
 
 // hastyClock does not let a mover wait for long before it watches again.

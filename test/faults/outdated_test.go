@@ -17,8 +17,7 @@ import (
 // What a lagging cache has once led to is played here step by step, so that no seed is needed to see it again.
 
 var _ = Describe("an object that is gone, which the cache still shows", Label("faults"), func() {
-	It("is looked at again, and that is no error", func(ctx context.Context) {
-		sc := scenario{name: "success", want: completed}
+	DescribeTable("is looked at again, and that is no error", func(ctx context.Context, sc scenario) {
 		row := newRow("the object is gone", sc.name)
 		good := play(ctx, sc, conditions{})
 		row.add(good, "on a good day")
@@ -34,7 +33,10 @@ var _ = Describe("an object that is gone, which the cache still shows", Label("f
 			Expect(v.errors).To(BeEmpty())
 		}
 		row.check()
-	})
+	},
+		Entry("of a DataUpload", scenario{name: "success", want: completed}),
+		Entry("of a DataDownload", scenario{name: "restore: success", restores: true, want: completed}),
+	)
 })
 
 // showsRunning shows the backup pod once more as it was when the mover ran, after it has ended.
@@ -77,7 +79,7 @@ func hidesAlias(c client.Client) client.Client {
 
 var _ = Describe("an alias that was just made, which the cache does not show yet", Label("faults"), func() {
 	It("goes before the source when the DataUpload is canceled", func(ctx context.Context) {
-		bindAndCancel := func(ctx context.Context, r *run) { r.BindAlias(ctx); r.Cancel(ctx) }
+		bindAndCancel := func(ctx context.Context, r *run) { r.step(ctx); r.Cancel(ctx) }
 		v := play(ctx, scenario{want: canceled, acts: []act{at(accepted, bindAndCancel)}}, conditions{alter: hidesAlias})
 		Expect(v.clean()).To(BeTrue(), v.String())
 	})

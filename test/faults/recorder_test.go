@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -19,11 +20,13 @@ type recorder struct{ client client.Client }
 
 // Eventf writes an Event.
 func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
-	about := regarding.(client.Object)
+	about := regarding.(v2alpha1.DataMove)
 	_ = r.client.Create(context.Background(), &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: about.GetName() + "."},
-		Regarding:  corev1.ObjectReference{Kind: "DataUpload", Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID()},
-		EventTime:  metav1.NowMicro(), ReportingController: "node-agent", ReportingInstance: "node-agent-test",
+		Regarding: corev1.ObjectReference{
+			Kind: about.MoveKind(), Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(),
+		},
+		EventTime: metav1.NowMicro(), ReportingController: "node-agent", ReportingInstance: "node-agent-test",
 		Type: kind, Reason: reason, Action: action, Note: fmt.Sprintf(note, args...),
 	})
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
-	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
@@ -17,11 +15,11 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
-	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -30,8 +28,8 @@ const (
 	maxAttempts    = 3
 	// maxPasses is far more than any run needs.
 	maxPasses = 250
-	// namePrefix begins the names of all DataUploads.
-	namePrefix = "upload-"
+	// namePrefix begins the names of all DataUploads and DataDownloads.
+	namePrefix = "move-"
 	// retry is when a pass that returned an error is made again.
 	retry = time.Second
 )
@@ -49,9 +47,10 @@ type conditions struct {
 	alter func(client.Client) client.Client
 }
 
-// run is one DataUpload on its way through a scenario, with a reconciler, a clock and movers of its own.
+// run is one DataUpload or DataDownload on its way through a scenario, with a reconciler, a clock and movers of its own.
 type run struct {
-	*cluster.Upload
+	movement
+	name       string
 	scenario   scenario
 	conditions conditions
 	verdict    verdict
@@ -60,30 +59,24 @@ type run struct {
 	log               logrus.FieldLogger
 	view              *view
 	controller, mover *faultyTransport
-	reconciler        *dataupload.Reconciler
+	agent             reconcile.Reconciler
 	config            *config.Config
 
-	// node is where the backup pod runs.
+	// node is where the pod runs.
 	node string
-	// volume is the directory with the data.
-	volume string
 	// occupied lets another DataUpload move data on the node, until freeSlot is called.
 	occupied bool
 	freeSlot func(context.Context)
-	// unprovisionable lets the backupPVC wait for ever.
+	// unprovisionable lets the PVC of the pod wait for ever.
 	unprovisionable bool
-	// secret is what the driver needs to read the volume, empty if nothing.
-	secret string
-	// losesResults lets every mover be killed right after it has saved its snapshot.
+	// losesResults lets every mover be killed right after it has moved all data.
 	losesResults bool
 	// wrongPassword lets the mover meet an error that no other attempt would heal.
 	wrongPassword bool
 
-	uid          types.UID
-	remaining    []act
-	fresh        bool
-	deletedEarly bool
-	wasCompleted bool
+	uid       types.UID
+	remaining []act
+	fresh     bool
 }
 
 var runs int
@@ -115,17 +108,19 @@ func newRun(sc scenario, c conditions) *run {
 	log := logrus.New()
 	log.SetOutput(GinkgoWriter)
 	r := &run{
-		Upload: &cluster.Upload{
-			Cluster: world, Name: fmt.Sprintf("%s%d", namePrefix, runs), Class: cluster.FastClass, Mode: corev1.PersistentVolumeFilesystem,
-			Policy: snapshotv1.VolumeSnapshotContentDelete,
-		},
+		name:     fmt.Sprintf("%s%d", namePrefix, runs),
 		scenario: sc, conditions: c, remaining: sc.acts, node: cluster.Node, config: config.Default(), log: log,
 		// Whole seconds, because that is what the API keeps.
 		clock:    clocktesting.NewFakePassiveClock(time.Unix(time.Now().Unix(), 0)),
 		freeSlot: func(context.Context) {},
 	}
-	r.controller = &faultyTransport{name: r.Name, target: c.controller, fault: c.fault}
-	r.mover = &faultyTransport{name: r.Name, target: c.mover, fault: c.fault}
+	if sc.restores {
+		r.movement = newRestore(r.name)
+	} else {
+		r.movement = newUpload(r.name)
+	}
+	r.controller = &faultyTransport{name: r.name, target: c.controller, fault: c.fault}
+	r.mover = &faultyTransport{name: r.name, target: c.mover, fault: c.fault}
 	if sc.change != nil {
 		sc.change(r)
 	}
@@ -134,22 +129,16 @@ func newRun(sc scenario, c conditions) *run {
 
 // set makes what a run begins with.
 func (r *run) set(ctx context.Context) {
-	r.volume = store.fill(r.Name)
 	if r.node != cluster.Node {
 		Expect(live.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}})).To(Succeed())
 	}
 	if r.occupied {
 		r.freeSlot = occupySlot(ctx)
 	}
-	if r.secret != "" {
-		Expect(live.Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Shop, Name: r.secret}, StringData: map[string]string{"key": "value"},
-		})).To(Succeed())
-	}
-	r.MakeSource(ctx)
-	du := r.DataUpload()
-	Expect(live.Create(ctx, du)).To(Succeed())
-	r.uid = du.UID
+	r.prepare(ctx)
+	move := r.object()
+	Expect(live.Create(ctx, move)).To(Succeed())
+	r.uid = move.GetUID()
 }
 
 // clear removes all traces of a run, whatever became of it.
@@ -157,16 +146,9 @@ func (r *run) clear(ctx context.Context) {
 	r.freeSlot(ctx)
 	r.Forget(ctx)
 	Expect(live.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(cluster.Velero))).To(Succeed())
-	if r.secret != "" {
-		for _, namespace := range []string{cluster.Shop, cluster.Velero} {
-			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.secret}}
-			Expect(client.IgnoreNotFound(live.Delete(ctx, secret))).To(Succeed())
-		}
-	}
 	if r.node != cluster.Node {
 		Expect(client.IgnoreNotFound(live.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}}))).To(Succeed())
 	}
-	Expect(os.RemoveAll(r.volume)).To(Succeed())
 }
 
 // restart starts the agent anew: it forgets everything that a process can forget, and lists everything.
@@ -182,7 +164,7 @@ func (r *run) restart(ctx context.Context) {
 		cached = r.conditions.alter(cached)
 	}
 	configured := r.config
-	r.reconciler = dataupload.New(datamovement.Engine{
+	r.agent = r.reconciler(datamovement.Engine{
 		Options: datamovement.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: func() *config.Config { return configured },
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
@@ -193,15 +175,15 @@ func (r *run) restart(ctx context.Context) {
 	r.fresh = true
 }
 
-// configure sets the section of the configuration for the source's storage class, for reconcilers to come.
-func (r *run) configure(section config.BackupPVC) {
+// configure sets the configuration, as changed from its defaults, for reconcilers to come.
+func (r *run) configure(change func(*config.Config)) {
 	r.config = config.Default()
-	r.config.BackupPVC = map[string]config.BackupPVC{r.Class: section}
+	change(r.config)
 }
 
 func (r *run) passTime(d time.Duration) { r.clock.SetTime(r.clock.Now().Add(d)) }
 
-// goOn lets everything happen that can, one step after the other, until the DataUpload is settled or gone.
+// goOn lets everything happen that can, one step after the other, until the DataUpload or DataDownload is settled or gone.
 func (r *run) goOn(ctx context.Context) {
 	var result ctrl.Result
 	var err error
@@ -211,13 +193,14 @@ func (r *run) goOn(ctx context.Context) {
 			r.verdict.wrong = append(r.verdict.wrong, "nobody looks at it any more: "+r.describe(ctx))
 			return
 		}
-		result, err = r.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: r.Key()})
+		result, err = r.agent.Reconcile(ctx, ctrl.Request{NamespacedName: r.Key()})
 		if err != nil {
 			r.verdict.errors = append(r.verdict.errors, err.Error())
 		}
 		if r.controller.revive() {
 			r.restart(ctx)
 		}
+		r.watchData(ctx)
 		if r.isSettled(ctx) && err == nil {
 			r.verdict.settled = r.clock.Now()
 			return
@@ -225,7 +208,7 @@ func (r *run) goOn(ctx context.Context) {
 		if !r.actIfTime(ctx) { // else it happens before anything else
 			r.stepOthers(ctx)
 		}
-		r.watchStorage(ctx)
+		r.watchData(ctx)
 	}
 	r.verdict.wrong = append(r.verdict.wrong, "it comes to no end: "+r.describe(ctx))
 }
@@ -242,7 +225,7 @@ func (r *run) actIfTime(ctx context.Context) bool {
 	return true
 }
 
-// awake tells whether the reconciler looks at the DataUpload again: when watches show a change, or else when it wanted to.
+// awake tells whether the reconciler looks again: when watches show a change, or else when it wanted to.
 func (r *run) awake(ctx context.Context, last ctrl.Result, err error) bool {
 	changed, lookErr := r.view.refresh(ctx)
 	Expect(lookErr).NotTo(HaveOccurred())
@@ -264,55 +247,63 @@ func (r *run) awake(ctx context.Context, last ctrl.Result, err error) bool {
 
 // moment reads the present.
 func (r *run) moment(ctx context.Context) moment {
-	m := moment{du: &v2alpha1.DataUpload{}, pvc: &corev1.PersistentVolumeClaim{}, pod: r.Pod(ctx)}
-	if live.Get(ctx, r.Key(), m.du) != nil {
-		m.du = nil
+	m := moment{object: r.object(), pvc: &corev1.PersistentVolumeClaim{}, pod: r.Pod(ctx)}
+	if live.Get(ctx, r.Key(), m.object) != nil {
+		m.object = nil
 	}
 	if live.Get(ctx, r.Key(), m.pvc) != nil {
 		m.pvc = nil
 	}
-	r.wasCompleted = r.wasCompleted || m.phase() == completed
+	r.observe(ctx, &m)
 	return m
 }
 
 func (r *run) describe(ctx context.Context) string {
 	m := r.moment(ctx)
-	if m.du == nil {
+	if m.object == nil {
 		return "it is gone"
 	}
-	return fmt.Sprintf("phase %s, message %q", m.phase(), m.du.Status.Message)
+	return fmt.Sprintf("phase %s, message %q", m.phase(), m.object.MoveStatus().Message)
 }
 
-// isSettled tells whether the DataUpload is at its end, and nothing is left to be done on its way.
+// isSettled tells whether the DataUpload or DataDownload is at its end, and nothing is left to be done on its way.
 func (r *run) isSettled(ctx context.Context) bool {
 	m := r.moment(ctx)
 	if m.phase() == deleted || m.phase().IsTerminal() {
 		if r.verdict.ended.IsZero() {
 			r.verdict.ended = r.clock.Now()
 		}
-		return m.du == nil || len(m.du.Finalizers) == 0
+		return m.object == nil || len(m.object.GetFinalizers()) == 0
 	}
 	return false
 }
 
 // stepOthers lets each of the cluster's other controllers take a step.
 func (r *run) stepOthers(ctx context.Context) {
-	r.BindAlias(ctx)
+	r.step(ctx)
 	if !r.unprovisionable {
 		r.Provision(ctx)
 	}
-	if m := r.moment(ctx); m.pod != nil && m.pvc != nil && m.pvc.Status.Phase == corev1.ClaimBound && canMount(m.pod, m.pvc) {
+	if pod := r.Pod(ctx); pod != nil && canMount(ctx, pod) {
 		r.RunPod(ctx, r.node)
 	}
 	r.moveData(ctx)
 	r.Collect(ctx)
 }
 
-// canMount tells whether a kubelet could mount the volume: one that was made for reading only cannot be written to.
-func canMount(pod *corev1.Pod, pvc *corev1.PersistentVolumeClaim) bool {
-	readOnly := pvc.Spec.AccessModes[0] == corev1.ReadOnlyMany
+// watchData takes note of what must not happen to the data.
+func (r *run) watchData(ctx context.Context) { r.watch(ctx, r.moment(ctx), &r.verdict) }
+
+// canMount tells whether a kubelet could mount the volumes: all are bound, and one that was made for reading only is not to be
+// written to.
+func canMount(ctx context.Context, pod *corev1.Pod) bool {
 	for _, volume := range pod.Spec.Volumes {
-		if claim := volume.PersistentVolumeClaim; claim != nil && readOnly && !claim.ReadOnly {
+		claim, pvc := volume.PersistentVolumeClaim, &corev1.PersistentVolumeClaim{}
+		if claim == nil {
+			continue
+		}
+		if live.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: claim.ClaimName}, pvc) != nil ||
+			pvc.Status.Phase != corev1.ClaimBound || pvc.Spec.AccessModes[0] == corev1.ReadOnlyMany && !claim.ReadOnly {
 			return false
 		}
 	}

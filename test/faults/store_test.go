@@ -23,13 +23,18 @@ const password = "static-passw0rd"
 // maxSnapshots is how many runs share a repository: opening it takes the longer the more there is in it.
 const maxSnapshots = 40
 
-// objectStore is the repository that runs upload to, and the volumes that they upload.
+// files are what every volume holds.
+var files = []string{"ledger", "orders/1"}
+
+// objectStore is the repository that runs upload to and restore from, and the volumes.
 type objectStore struct {
 	dir   string
 	place *velerov1.BackupStorageLocation
 	// opened is open for reading what movers have written.
 	opened *repository.Repository
 	used   int
+	// snapshotID is that of the backup, empty if there is none yet.
+	snapshotID string
 }
 
 // newObjectStore makes a repository in a directory, and the BackupStorageLocation and Secret that lead to it.
@@ -69,16 +74,30 @@ func (s *objectStore) renew(ctx context.Context) {
 	var err error
 	s.opened, err = repository.Open(ctx, access)
 	Expect(err).NotTo(HaveOccurred())
-	s.used = 0
+	s.used, s.snapshotID = 0, ""
 }
 
 func (s *objectStore) close(ctx context.Context) { Expect(s.opened.Close(ctx)).To(Succeed()) }
+
+// backup is the snapshot of a volume that restores bring back. There is one in each repository, made when it is first needed.
+func (s *objectStore) backup(ctx context.Context) (snapshotID, volume string) {
+	volume = filepath.Join(s.dir, "backup")
+	if s.snapshotID == "" {
+		s.fill("backup")
+		uploaded, err := s.opened.Upload(ctx, repository.UploadRequest{
+			SourceNamespace: cluster.Shop, SourcePVC: "backup", Path: volume, DataUploadUID: "backup",
+		})
+		Expect(err).NotTo(HaveOccurred())
+		s.snapshotID = uploaded.SnapshotID
+	}
+	return s.snapshotID, volume
+}
 
 // fill makes a volume with data that no other has.
 func (s *objectStore) fill(name string) string {
 	volume := filepath.Join(s.dir, name)
 	Expect(os.MkdirAll(filepath.Join(volume, "orders"), 0o700)).To(Succeed())
-	for _, file := range []string{"ledger", "orders/1"} {
+	for _, file := range files {
 		content := make([]byte, 3000)
 		_, err := rand.Read(content)
 		Expect(err).NotTo(HaveOccurred())
@@ -95,13 +114,21 @@ func (s *objectStore) restores(ctx context.Context, snapshotID, volume string) e
 	if _, err := s.opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
 		return fmt.Errorf("snapshot %q cannot be restored: %w", snapshotID, err)
 	}
-	for _, file := range []string{"ledger", "orders/1"} {
-		want, err := os.ReadFile(filepath.Join(volume, file))
-		Expect(err).NotTo(HaveOccurred())
-		got, err := os.ReadFile(filepath.Join(target, file))
-		if err != nil || !bytes.Equal(want, got) {
-			return fmt.Errorf("snapshot %q does not bring back %s", snapshotID, file)
-		}
+	if file := differing(volume, target); file != "" {
+		return fmt.Errorf("snapshot %q does not bring back %s", snapshotID, file)
 	}
 	return nil
+}
+
+// differing is the first file of a volume that another volume does not have, or has otherwise; empty if there is none.
+func differing(volume, other string) string {
+	for _, file := range files {
+		want, err := os.ReadFile(filepath.Join(volume, file))
+		Expect(err).NotTo(HaveOccurred())
+		got, err := os.ReadFile(filepath.Join(other, file))
+		if err != nil || !bytes.Equal(want, got) {
+			return file
+		}
+	}
+	return ""
 }

@@ -1,4 +1,4 @@
-// Package faults plays whole runs of DataUploads, with the real reconciler, the real mover, a real kube-apiserver and a
+// Package faults plays whole runs of DataUploads and DataDownloads, with the real reconcilers, the real mover, a real kube-apiserver and a
 // real Kopia repository, and lets things go wrong on the way: every API call can fail in every way, watch events can be
 // lost, and the cache can lag. Each run ends in a verdict; all verdicts together make a table.
 package faults

@@ -22,8 +22,12 @@ import (
 // handingOver is the code of a hand-over that waits.
 const handingOver = "HandingOver"
 
-// handOverPeriod is how often to look at a hand-over: the target PVC is not watched.
-const handOverPeriod = time.Second
+const (
+	// handOverPeriod is how often to look at a hand-over: the target PVC is not watched.
+	handOverPeriod = time.Second
+	// handOverPatience is how long a hand-over may take before it is worth a message.
+	handOverPatience = 5 * time.Second
+)
 
 // hands is what a hand-over is about, as the API server shows it.
 type hands struct {
@@ -55,14 +59,22 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) (datamovement.Outco
 	case err != nil:
 		return datamovement.Outcome{}, err
 	case waitsFor != "":
-		return datamovement.WaitFor(handOverPeriod, expose.Reason{
-			Code: handingOver, Expected: true,
-			Message: fmt.Sprintf("handing volume %s over to target PVC %s/%s: %s",
-				h.pv.Name, s.dd.Spec.TargetVolume.Namespace, s.dd.Spec.TargetVolume.PVC, waitsFor),
-		})
+		return datamovement.WaitFor(handOverPeriod, s.handingOver(h, waitsFor))
 	}
 	s.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
 	return datamovement.Outcome{}, nil
+}
+
+// handingOver tells what a hand-over waits for, if that lasts. Each healthy one waits a moment for pod, PVC and binding.
+func (s *scope) handingOver(h *hands, waitsFor string) expose.Reason {
+	if s.Now.Sub(s.restored.At.Time) < handOverPatience {
+		return expose.Reason{}
+	}
+	return expose.Reason{
+		Code: handingOver, Expected: true,
+		Message: fmt.Sprintf("handing volume %s over to target PVC %s/%s: %s",
+			h.pv.Name, s.dd.Spec.TargetVolume.Namespace, s.dd.Spec.TargetVolume.PVC, waitsFor),
+	}
 }
 
 // give is the part of a hand-over that comes after the target PVC names the volume. It needs neither restore pod nor

@@ -23,6 +23,8 @@ type restored struct {
 	Volume string `json:"volume"`
 	// Bytes is how many were restored.
 	Bytes int64 `json:"bytes"`
+	// At is when that was seen.
+	At metav1.Time `json:"at,omitzero"`
 }
 
 // restoredOf is what a restore pod has left behind, or nil.
@@ -53,7 +55,7 @@ func succeed(s *datamovement.Scope, terminationMessage string) {
 		s.End(v2alpha1.PhaseFailed, "restore pod succeeded, but the restorePVC is gone, and the data with it")
 		return
 	}
-	text, err := json.Marshal(restored{Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes})
+	text, err := json.Marshal(restored{Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes, At: metav1.Time{Time: s.Now}})
 	if err != nil {
 		panic(fmt.Sprintf("marshal result: %v", err)) // a string and a number can always be marshalled
 	}
