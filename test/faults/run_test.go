@@ -69,6 +69,8 @@ type run struct {
 	freeSlot func(context.Context)
 	// unprovisionable lets the PVC of the pod wait for ever.
 	unprovisionable bool
+	// secret is what the driver needs to use the volume, empty if nothing.
+	secret string
 	// losesResults lets every mover be killed right after it has moved all data.
 	losesResults bool
 	// wrongPassword lets the mover meet an error that no other attempt would heal.
@@ -135,6 +137,11 @@ func (r *run) set(ctx context.Context) {
 	if r.occupied {
 		r.freeSlot = occupySlot(ctx)
 	}
+	if r.secret != "" {
+		Expect(live.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Shop, Name: r.secret}, StringData: map[string]string{"key": "value"},
+		})).To(Succeed())
+	}
 	r.prepare(ctx)
 	move := r.object()
 	Expect(live.Create(ctx, move)).To(Succeed())
@@ -145,6 +152,12 @@ func (r *run) set(ctx context.Context) {
 func (r *run) clear(ctx context.Context) {
 	r.freeSlot(ctx)
 	r.Forget(ctx)
+	if r.secret != "" {
+		for _, namespace := range []string{cluster.Shop, cluster.Velero} {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: r.secret}}
+			Expect(client.IgnoreNotFound(live.Delete(ctx, secret))).To(Succeed())
+		}
+	}
 	Expect(live.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(cluster.Velero))).To(Succeed())
 	if r.node != cluster.Node {
 		Expect(client.IgnoreNotFound(live.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}}))).To(Succeed())

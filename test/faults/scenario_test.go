@@ -9,6 +9,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
+	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -113,6 +114,15 @@ func loseNode(ctx context.Context, r *run) {
 
 func loseResults(r *run) { r.losesResults = true }
 
+// encryptedVolume has a driver that looks for a Secret beside the PVC of the pod.
+func encryptedVolume(r *run) {
+	r.secret = "key-of-" + r.name
+	r.configure(func(c *config.Config) {
+		c.BackupPVC = map[string]config.BackupPVC{cluster.FastClass: {SecretNames: []string{r.secret}}}
+		c.RestorePVC = &config.RestorePVC{SecretNames: []string{r.secret}}
+	})
+}
+
 func occupiedNode(r *run) { r.occupied = true }
 
 func wrongPassword(r *run) { r.wrongPassword = true }
@@ -142,6 +152,7 @@ func common() []scenario {
 	all := []scenario{
 		{name: "success", want: completed},
 		{name: "success after waiting for a slot", want: completed, change: occupiedNode, acts: []act{at(prepared, freeNode)}},
+		{name: "success, volume that is encrypted", want: completed, change: encryptedVolume},
 		{name: "data error", want: failed, change: wrongPassword},
 	}
 	for _, phase := range []v2alpha1.Phase{isNew, accepted, prepared, inProgress} {

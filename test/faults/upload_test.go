@@ -9,7 +9,6 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -27,8 +26,6 @@ type upload struct {
 
 	// volume is the directory with the data.
 	volume string
-	// secret is what the driver needs to read the volume, empty if nothing.
-	secret string
 
 	deletedEarly bool
 	wasCompleted bool
@@ -45,23 +42,12 @@ func (u *upload) object() v2alpha1.DataMove { return u.DataUpload() }
 
 func (u *upload) prepare(ctx context.Context) {
 	u.volume = store.fill(u.Name)
-	if u.secret != "" {
-		Expect(live.Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Shop, Name: u.secret}, StringData: map[string]string{"key": "value"},
-		})).To(Succeed())
-	}
 	u.MakeSource(ctx)
 }
 
 // Forget removes what prepare has made, too.
 func (u *upload) Forget(ctx context.Context) {
 	u.Upload.Forget(ctx)
-	if u.secret != "" {
-		for _, namespace := range []string{cluster.Shop, cluster.Velero} {
-			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: u.secret}}
-			Expect(client.IgnoreNotFound(live.Delete(ctx, secret))).To(Succeed())
-		}
-	}
 	Expect(os.RemoveAll(u.volume)).To(Succeed())
 }
 
@@ -97,12 +83,12 @@ func (u *upload) owns(obj client.Object) bool {
 	switch o := obj.(type) {
 	case *corev1.PersistentVolume:
 		return o.Spec.ClaimRef != nil && o.Spec.ClaimRef.Name == u.Name
-	case *corev1.PersistentVolumeClaim, *corev1.Secret:
+	case *corev1.PersistentVolumeClaim:
 		if obj.GetNamespace() == cluster.Shop {
 			return false // the user's own
 		}
 	}
-	return slices.Contains([]string{u.Name, u.SourceKey().Name, u.SourceContent(), u.secret}, obj.GetName())
+	return slices.Contains([]string{u.Name, u.SourceKey().Name, u.SourceContent()}, obj.GetName())
 }
 
 func (u *upload) judge(ctx context.Context, r *run, m moment) {

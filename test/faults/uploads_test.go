@@ -33,17 +33,10 @@ func readOnlyCopy(r *run) {
 	configureUpload(r, config.BackupPVC{StorageClass: cluster.CopyClass, ReadOnly: true})
 }
 
-func encryptedVolume(r *run) {
-	secret := "key-of-" + r.name
-	r.movement.(*upload).secret = secret
-	configureUpload(r, config.BackupPVC{SecretNames: []string{secret}})
-}
-
 // uploads are the scenarios of DataUploads.
 func uploads() []scenario {
 	return append(common(),
 		scenario{name: "success, snapshot class with policy Retain", want: completed, change: retainedClass},
-		scenario{name: "success, volume that is encrypted", want: completed, change: encryptedVolume},
 		scenario{name: "prepare timeout", want: canceled, change: missingClass, acts: []act{at(accepted, passPrepareTimeout)}},
 		scenario{
 			name: "configuration changes in between", want: completed, change: readOnlyCopy,

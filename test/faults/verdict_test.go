@@ -16,6 +16,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/test/cluster"
 )
 
 // verdict is what came of a run.
@@ -141,5 +142,8 @@ func (r *run) judgeCluster(ctx context.Context) {
 }
 
 func (r *run) isRunsOwn(obj client.Object) bool {
+	if _, isSecret := obj.(*corev1.Secret); isSecret {
+		return obj.GetNamespace() == cluster.Velero && obj.GetName() == r.secret
+	}
 	return r.owns(obj) || obj.GetLabels()[expose.OwnerUIDLabel] == string(r.uid)
 }
