@@ -8,6 +8,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -22,7 +23,8 @@ type recorder struct{ client client.Client }
 func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
 	about := regarding.(v2alpha1.DataMove)
 	_ = r.client.Create(context.Background(), &eventsv1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: about.GetName() + "."},
+		// As with the real one, the name is whole: the API server takes none that is to be generated behind a dot.
+		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: fmt.Sprintf("%s.%s", about.GetName(), uuid.NewUUID())},
 		Regarding: corev1.ObjectReference{
 			Kind: about.MoveKind(), Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(),
 		},
