@@ -202,7 +202,7 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 		Entry("nobody keeps the volume before the restorePVC goes", conditions{alter: skipsPatches(isRetaining)},
 			about("Failed instead of Completed"), nothing, about("the volume was deleted in phase InProgress")),
 		Entry("restore pod and restorePVC stay", conditions{alter: skips(isPodOrPVC)},
-			nothing, And(about("Pod velero/"), about("PersistentVolumeClaim velero/")), about("not let go of")),
+			about("it comes to no end"), And(about("Pod velero/"), about("PersistentVolumeClaim velero/")), nothing),
 		Entry("it is done before the target PVC is bound", conditions{alter: takesForBound},
 			about("Completed before the target PVC is bound"), nothing, nothing),
 		Entry("the volume is not given back", conditions{alter: skipsPatches(isGivingBack)},

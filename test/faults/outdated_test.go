@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/test/cluster"
 )
 
 // What a lagging cache has once led to is played here step by step, so that no seed is needed to see it again.
@@ -81,6 +83,23 @@ var _ = Describe("an alias that was just made, which the cache does not show yet
 	It("goes before the source when the DataUpload is canceled", func(ctx context.Context) {
 		bindAndCancel := func(ctx context.Context, r *run) { r.step(ctx); r.Cancel(ctx) }
 		v := play(ctx, scenario{want: canceled, acts: []act{at(accepted, bindAndCancel)}}, conditions{alter: hidesAlias})
+		Expect(v.clean()).To(BeTrue(), v.String())
+	})
+})
+
+// hidesPVCs never shows the PVC that was made for the move.
+func hidesPVCs(c client.Client) client.Client {
+	return &altered{Client: c, get: func(obj client.Object) error {
+		if _, isPVC := obj.(*corev1.PersistentVolumeClaim); isPVC && obj.GetNamespace() == cluster.Velero {
+			return apierrors.NewNotFound(schema.GroupResource{}, obj.GetName())
+		}
+		return nil
+	}}
+}
+
+var _ = Describe("a restorePVC that the cache does not show", Label("faults"), func() {
+	It("is not taken for gone when the data is restored", func(ctx context.Context) {
+		v := play(ctx, scenario{restores: true, want: completed}, conditions{alter: hidesPVCs})
 		Expect(v.clean()).To(BeTrue(), v.String())
 	})
 })

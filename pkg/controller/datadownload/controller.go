@@ -87,6 +87,9 @@ func (r *Reconciler) finish(ctx context.Context, s *scope) (datamovement.Outcome
 	if s.restored != nil {
 		return datamovement.Outcome{}, nil
 	}
+	if err := r.lookUpPVC(ctx, s); err != nil {
+		return datamovement.Outcome{}, err
+	}
 	end, err := r.Finish(ctx, s.Scope)
 	if err == nil && restoredOf(s.dd) != nil {
 		return again()

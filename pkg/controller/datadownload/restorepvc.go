@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
@@ -41,6 +42,25 @@ func (r *Reconciler) claimVolume(ctx context.Context, s *scope) error {
 	expose.Claim(pv, s.dd)
 	if err := r.Client.Patch(ctx, pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("marking persistent volume %s of the restorePVC: %w", pv.Name, err)
+	}
+	return nil
+}
+
+// lookUpPVC makes sure of a restorePVC that is not there, or has no volume, as far as the cache shows: the cache may be old, and
+// to believe it would cost the data.
+func (r *Reconciler) lookUpPVC(ctx context.Context, s *scope) error {
+	if s.PVC != nil && s.PVC.Spec.VolumeName != "" {
+		return nil
+	}
+	pvc := &corev1.PersistentVolumeClaim{}
+	key := client.ObjectKeyFromObject(s.dd)
+	switch err := r.Live.Get(ctx, key, pvc); {
+	case apierrors.IsNotFound(err):
+		s.PVC = nil
+	case err != nil:
+		return fmt.Errorf("reading restorePVC %s: %w", key, err)
+	case expose.IsOurs(pvc, s.dd):
+		s.PVC = pvc
 	}
 	return nil
 }
