@@ -71,7 +71,7 @@ func Start(options ...Option) (*ControlPlane, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(token.file) //nolint:errcheck // kube-apiserver has read it, or was not started
+	defer os.Remove(token.file) // kube-apiserver has read it, or was not started
 	config, err := startThrifty(environment)
 	if err != nil {
 		// What did start must not be left running.
