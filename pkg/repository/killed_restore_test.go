@@ -2,11 +2,9 @@ package repository_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -21,30 +19,15 @@ const killedRestore = "NODE_AGENT_TEST_KILLED_RESTORE"
 
 // doomedRestore is what that process restores, and where to.
 type doomedRestore struct {
-	URL, CredentialsFile, StateDir, SnapshotID, Target string
-	Block                                              bool
+	Store              doomedStore
+	SnapshotID, Target string
+	Block              bool
 }
 
-// restoreUntilKilled is that process.
-func restoreUntilKilled() int {
-	var doomed doomedRestore
-	err := json.Unmarshal([]byte(os.Getenv(killedRestore)), &doomed)
-	if err == nil {
-		err = doomed.restore(context.Background())
-	}
-	fmt.Fprintln(os.Stderr, "the restore ended:", err)
-	return 1
-}
-
-func (d doomedRestore) restore(ctx context.Context) error {
-	repo, err := repository.Open(ctx, repository.Access{
-		Location:        newS3Location(d.URL),
-		VolumeNamespace: namespace,
-		Password:        password,
-		CredentialsFile: d.CredentialsFile,
-		StateDir:        d.StateDir,
-		Restore:         true,
-	})
+func (d *doomedRestore) run(ctx context.Context) error {
+	access := d.Store.access()
+	access.Restore = true
+	repo, err := repository.Open(ctx, access)
 	if err != nil {
 		return err
 	}
@@ -55,11 +38,6 @@ func (d doomedRestore) restore(ctx context.Context) error {
 // killWhileRestoring restores in another process, and kills that once it has read a number of parts and written 16 MiB.
 func killWhileRestoring(ctx context.Context, store *s3Store, doomed doomedRestore, parts int) {
 	GinkgoHelper()
-	access := store.access(namespace)
-	doomed.URL, doomed.CredentialsFile, doomed.StateDir = store.server.URL, access.CredentialsFile, access.StateDir
-	environment, err := json.Marshal(doomed)
-	Expect(err).NotTo(HaveOccurred())
-
 	stalled, dead := make(chan struct{}), make(chan struct{})
 	requests := &requestLog{}
 	store.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -77,24 +55,15 @@ func killWhileRestoring(ctx context.Context, store *s3Store, doomed doomedRestor
 		}
 		return false
 	})
-	command := exec.CommandContext(ctx, os.Args[0])
-	command.Env = append(os.Environ(), killedRestore+"="+string(environment))
-	command.Stderr = GinkgoWriter
-	Expect(command.Start()).To(Succeed())
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	select {
-	case <-stalled:
-	case err := <-ended:
-		Fail(fmt.Sprint("the restore ended before it was killed: ", err))
-	}
 	file := doomed.Target
 	if !doomed.Block {
 		file = filepath.Join(file, "large")
 	}
-	Eventually(func() int64 { return allocated(file) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 16<<20))
-	Expect(command.Process.Kill()).To(Succeed())
-	Expect(<-ended).To(MatchError("signal: killed"))
+	doomed.Store = doomedBy(store)
+	written := func() {
+		Eventually(func() int64 { return allocated(file) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 16<<20))
+	}
+	killOnce(ctx, killedRestore, &doomed, stalled, written)
 	close(dead)
 	store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
 }

@@ -2,11 +2,8 @@ package repository_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -23,28 +20,12 @@ const killedUpload = "NODE_AGENT_TEST_KILLED"
 
 // doomedUpload is what that process uploads, and where to.
 type doomedUpload struct {
-	URL, CredentialsFile, StateDir, Volume, DataUploadUID string
+	Store                 doomedStore
+	Volume, DataUploadUID string
 }
 
-// uploadUntilKilled is that process.
-func uploadUntilKilled() int {
-	var doomed doomedUpload
-	err := json.Unmarshal([]byte(os.Getenv(killedUpload)), &doomed)
-	if err == nil {
-		err = doomed.upload(context.Background())
-	}
-	fmt.Fprintln(os.Stderr, "the upload ended:", err)
-	return 1
-}
-
-func (d doomedUpload) upload(ctx context.Context) error {
-	repo, err := repository.Open(ctx, repository.Access{
-		Location:        newS3Location(d.URL),
-		VolumeNamespace: namespace,
-		Password:        password,
-		CredentialsFile: d.CredentialsFile,
-		StateDir:        d.StateDir,
-	})
+func (d *doomedUpload) run(ctx context.Context) error {
+	repo, err := repository.Open(ctx, d.Store.access())
 	if err != nil {
 		return err
 	}
@@ -73,14 +54,7 @@ func (s *s3Store) packedBytes() int64 {
 // stored. It returns how much of it a later attempt can find at least.
 func killWhileUploading(ctx context.Context, store *s3Store, volume, dataUploadUID string, enough int64) int64 {
 	GinkgoHelper()
-	access := store.access(namespace)
-	initialize(ctx, access)
-	doomed, err := json.Marshal(doomedUpload{
-		URL: store.server.URL, CredentialsFile: access.CredentialsFile, StateDir: access.StateDir,
-		Volume: volume, DataUploadUID: dataUploadUID,
-	})
-	Expect(err).NotTo(HaveOccurred())
-
+	initialize(ctx, store.access(namespace))
 	var mutex sync.Mutex
 	var found int64
 	stalled := make(chan struct{})
@@ -108,19 +82,7 @@ func killWhileUploading(ctx context.Context, store *s3Store, volume, dataUploadU
 		found = store.packedBytes()
 		return false
 	})
-	command := exec.CommandContext(ctx, os.Args[0])
-	command.Env = append(os.Environ(), killedUpload+"="+string(doomed))
-	command.Stderr = GinkgoWriter
-	Expect(command.Start()).To(Succeed())
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	select {
-	case <-stalled:
-	case err := <-ended:
-		Fail(fmt.Sprint("the upload ended before it was killed: ", err))
-	}
-	Expect(command.Process.Kill()).To(Succeed())
-	Expect(<-ended).To(MatchError("signal: killed"))
+	killOnce(ctx, killedUpload, &doomedUpload{Store: doomedBy(store), Volume: volume, DataUploadUID: dataUploadUID}, stalled)
 	close(dead)
 	store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
 	return found

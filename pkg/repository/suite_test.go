@@ -15,10 +15,10 @@ func TestMain(m *testing.M) {
 		os.Exit(uploadUnprivileged())
 	}
 	if os.Getenv(killedUpload) != "" {
-		os.Exit(uploadUntilKilled())
+		os.Exit(runUntilKilled(killedUpload, &doomedUpload{}))
 	}
 	if os.Getenv(killedRestore) != "" {
-		os.Exit(restoreUntilKilled())
+		os.Exit(runUntilKilled(killedRestore, &doomedRestore{}))
 	}
 	useMemory()
 	minio.MaxRetry = 2 // of 10, each after up to a second
