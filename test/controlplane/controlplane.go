@@ -80,8 +80,9 @@ func Start(options ...Option) (*ControlPlane, error) {
 			os.Getenv("KUBEBUILDER_ASSETS"), err)
 	}
 	// Everything in a demo or test happens at once; the client's own limits would only slow it down.
-	config = &rest.Config{Host: config.Host, BearerToken: token.value, QPS: -1}
-	config.CAData = environment.Config.CAData
+	config = &rest.Config{
+		Host: config.Host, TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData}, BearerToken: token.value, QPS: -1,
+	}
 	return &ControlPlane{Config: config, Kubeconfig: environment.KubeConfig, environment: environment}, nil
 }
 

@@ -59,10 +59,15 @@ func expectCanceled(ctx context.Context, namespace, reason string) {
 
 	accepted := dataUpload(ctx, namespace, waitsFor(reason))
 	canceled := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCanceled))
-	Expect(canceled.Status.Message).To(ContainSubstring(reason))
-	lived := canceled.Status.CompletionTimestamp.Sub(accepted.Status.AcceptedTimestamp.Time)
-	Expect(lived).To(BeNumerically("~", prepareTimeout, 5*time.Second), "from Accepted to Canceled")
-
+	expectCanceledInTime(accepted.Status.DataMoveStatus, canceled.Status.DataMoveStatus, reason)
 	expectBackup(ctx, namespace, "PartiallyFailed")
 	expectNothingLeft(ctx)
+}
+
+// expectCanceledInTime checks that what was Accepted became Canceled at the prepare timeout, and says why.
+func expectCanceledInTime(accepted, canceled v2alpha1.DataMoveStatus, reason string) {
+	GinkgoHelper()
+	Expect(canceled.Message).To(ContainSubstring(reason))
+	lived := canceled.CompletionTimestamp.Sub(accepted.AcceptedTimestamp.Time)
+	Expect(lived).To(BeNumerically("~", prepareTimeout, 5*time.Second), "from Accepted to Canceled")
 }

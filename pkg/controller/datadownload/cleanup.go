@@ -56,8 +56,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, h *hands) (string, er
 	case h.pv == nil || !expose.IsOurs(h.pv, s.dd):
 		return "", nil
 	case isFor(h.target, h.pv.Name):
-		waitsFor, err := r.give(ctx, s, h)
-		return waitsFor, err
+		return r.give(ctx, s, h)
 	case expose.ClaimedBy(h.pv, client.ObjectKeyFromObject(s.dd)):
 		return "", nil // it goes with the restorePVC
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
@@ -52,15 +51,7 @@ func (r *Reconciler) lookUpPVC(ctx context.Context, s *scope) error {
 	if s.PVC != nil && s.PVC.Spec.VolumeName != "" {
 		return nil
 	}
-	pvc := &corev1.PersistentVolumeClaim{}
-	key := client.ObjectKeyFromObject(s.dd)
-	switch err := r.Live.Get(ctx, key, pvc); {
-	case apierrors.IsNotFound(err):
-		s.PVC = nil
-	case err != nil:
-		return fmt.Errorf("reading restorePVC %s: %w", key, err)
-	case expose.IsOurs(pvc, s.dd):
-		s.PVC = pvc
-	}
-	return nil
+	var err error
+	s.PVC, err = datamovement.Owned(ctx, r.Live, s.dd, &corev1.PersistentVolumeClaim{})
+	return err
 }

@@ -110,10 +110,7 @@ func (e *Engine) VolumeOf(ctx context.Context, s *Scope) (*corev1.PersistentVolu
 		return nil, nil
 	}
 	pv := &corev1.PersistentVolume{}
-	err := e.Client.Get(ctx, client.ObjectKey{Name: name}, pv)
-	if apierrors.IsNotFound(err) {
-		err = e.Live.Get(ctx, client.ObjectKey{Name: name}, pv)
-	}
+	err := e.getSeenOrLive(ctx, name, pv)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -62,10 +61,7 @@ func (e *Engine) nodeGone(ctx context.Context, pod *corev1.Pod) (bool, error) {
 // node reads a node; nil if there is none. The cache may not know one yet that has just joined.
 func (e *Engine) node(ctx context.Context, name string) (*corev1.Node, error) {
 	node := &corev1.Node{}
-	err := e.Client.Get(ctx, client.ObjectKey{Name: name}, node)
-	if apierrors.IsNotFound(err) {
-		err = e.Live.Get(ctx, client.ObjectKey{Name: name}, node)
-	}
+	err := e.getSeenOrLive(ctx, name, node)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil

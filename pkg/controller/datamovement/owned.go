@@ -51,6 +51,16 @@ func ownedBy(obj metav1.Object, move v2alpha1.DataMove) bool {
 	}
 }
 
+// getSeenOrLive reads a cluster-scoped object from the cache, or from the API server if the cache does not show it, or not yet.
+func (e *Engine) getSeenOrLive(ctx context.Context, name string, obj client.Object) error {
+	key := client.ObjectKey{Name: name}
+	err := e.Client.Get(ctx, key, obj)
+	if apierrors.IsNotFound(err) {
+		err = e.Live.Get(ctx, key, obj)
+	}
+	return err
+}
+
 // IsDeleting tells whether an object is on its way out.
 func IsDeleting(obj metav1.Object) bool {
 	return !obj.GetDeletionTimestamp().IsZero()
