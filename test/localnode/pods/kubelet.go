@@ -83,7 +83,9 @@ func (k *kubelet) start(ctx context.Context, pod *corev1.Pod) (reconcile.Result,
 	}
 	commands, err := k.prepare(ctx, pod)
 	if err != nil {
-		return reconcile.Result{RequeueAfter: retry}, k.writeStatus(ctx, pod, k.explain(pod, err))
+		// Nothing is kept until the next try: the pod may be gone by then, and nobody would know what it had.
+		status := k.explain(pod, errors.Join(err, k.cleanUp(pod.UID)))
+		return reconcile.Result{RequeueAfter: retry}, k.writeStatus(ctx, pod, status)
 	}
 	running := newSandbox(client.ObjectKeyFromObject(pod), commands, k.wakeUp(pod))
 	k.mu.Lock()
