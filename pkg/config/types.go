@@ -12,10 +12,10 @@ import (
 type Config struct {
 	// LoadConcurrency limits how many volumes are moved at a time. Never nil after Decode or Default.
 	LoadConcurrency *LoadConcurrency `json:"loadConcurrency"`
-	// LoadAffinity chooses the nodes of the backup pods. The first element for the class of the backupPVC counts, else
-	// the first one without a class.
+	// LoadAffinity chooses the nodes of backup and restore pods. The first element for the class of the backupPVC or
+	// target PVC counts, else the first one without a class.
 	LoadAffinity []LoadAffinity `json:"loadAffinity"`
-	// PodResources are the requests and limits of backup pods. Nil: none.
+	// PodResources are the requests and limits of backup and restore pods. Nil: none.
 	PodResources *PodResources `json:"podResources"`
 	// BackupPVC holds the settings of the backupPVC by the storage class of the source PVC.
 	BackupPVC map[string]BackupPVC `json:"backupPVC"`
@@ -23,11 +23,11 @@ type Config struct {
 	RestorePVC *RestorePVC `json:"restorePVC"`
 	// CachePVC is the volume for the cache of a restore. Nil: restores have none.
 	CachePVC *CachePVC `json:"cachePVC"`
-	// PriorityClassName of backup pods. Empty: the cluster's default.
+	// PriorityClassName of backup and restore pods. Empty: the cluster's default.
 	PriorityClassName string `json:"priorityClassName"`
-	// PodLabels are set on backup pods.
+	// PodLabels are set on backup and restore pods.
 	PodLabels map[string]string `json:"podLabels"`
-	// PodAnnotations are set on backup pods.
+	// PodAnnotations are set on backup and restore pods.
 	PodAnnotations map[string]string `json:"podAnnotations"`
 	// PrivilegedFsBackup is accepted for Velero's sake; node-agent has no file-system backup of running pods.
 	PrivilegedFsBackup bool `json:"privilegedFsBackup"`
@@ -61,7 +61,8 @@ type LoadConcurrency struct {
 	GlobalConfig int `json:"globalConfig"`
 	// PerNodeConfig overrides GlobalConfig for the nodes that a rule matches; the smallest number of all matches counts.
 	PerNodeConfig []PerNodeConfig `json:"perNodeConfig"`
-	// PrepareQueueLength is the number of DataUploads in the whole cluster that may be in preparation. 0: no limit.
+	// PrepareQueueLength is the number of DataUploads and DataDownloads in the whole cluster that may be in preparation.
+	// 0: no limit.
 	PrepareQueueLength int `json:"prepareQueueLength"`
 }
 
@@ -73,15 +74,15 @@ type PerNodeConfig struct {
 	Number int `json:"number"`
 }
 
-// LoadAffinity is one rule for the nodes of backup pods.
+// LoadAffinity is one rule for the nodes of backup and restore pods.
 type LoadAffinity struct {
 	// NodeSelector matches node labels. An empty one matches every node.
 	NodeSelector metav1.LabelSelector `json:"nodeSelector"`
-	// StorageClass of the backupPVC that the rule is for. Empty: every class without a rule of its own.
+	// StorageClass of the backupPVC or target PVC that the rule is for. Empty: every class without a rule of its own.
 	StorageClass string `json:"storageClass"`
 }
 
-// PodResources are the requests and limits of backup pods. A zero quantity means that there is none.
+// PodResources are the requests and limits of backup and restore pods. A zero quantity means that there is none.
 type PodResources struct {
 	CPURequest              resource.Quantity `json:"cpuRequest,omitzero"`
 	MemoryRequest           resource.Quantity `json:"memoryRequest,omitzero"`

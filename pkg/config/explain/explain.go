@@ -20,6 +20,7 @@ func Text(source string, cfg *config.Config, cluster *check.Cluster) string {
 	t := &text{cfg: cfg, cluster: cluster}
 	t.line("Configuration of %s", source)
 	t.classes()
+	t.restores()
 	t.pods()
 	t.nodes()
 	t.unused()
@@ -73,9 +74,14 @@ func (t *text) classes() {
 	}
 	// The class is not known, so that only a loadAffinity rule without a class is.
 	t.upload(t.cfg.ForUpload(""), "the class of the volume")
+	t.nodesOfClasses("backupPVC")
+}
+
+// nodesOfClasses names the nodes of the classes that have a loadAffinity rule of their own.
+func (t *text) nodesOfClasses(pvc string) {
 	for _, rule := range t.cfg.LoadAffinity {
 		if rule.StorageClass != "" {
-			t.item("", "but those with "+config.Describe(&rule.NodeSelector)+" if the backupPVC is of class "+rule.StorageClass)
+			t.item("", "but those with "+config.Describe(&rule.NodeSelector)+" if the "+pvc+" is of class "+rule.StorageClass)
 		}
 	}
 }
@@ -117,7 +123,41 @@ func (t *text) upload(upload config.Upload, class string) {
 	t.item("nodes", t.nodesFor(upload.NodeSelector))
 }
 
-// nodesFor says on which nodes backup pods may run.
+// restores explains what all restores have in common.
+func (t *text) restores() {
+	download := t.cfg.ForDownload("")
+	t.head("Restores")
+	begin := "if that binds late, when a pod uses the target PVC"
+	if download.IgnoreDelayBinding {
+		begin = "at once, also if that binds late"
+	}
+	t.item("restorePVC", "the class of the target PVC; "+begin)
+	t.item("secrets", strings.Join(download.SecretNames, ", "))
+	t.item("configMaps", strings.Join(download.ConfigMapNames, ", "))
+	t.item("cachePVC", t.cachePVC(download.CachePVC))
+	t.item("nodes", t.nodesFor(download.NodeSelector))
+	t.nodesOfClasses("target PVC")
+}
+
+func (t *text) cachePVC(section *config.CachePVC) string {
+	if section == nil {
+		return "none, the cache is in the pod"
+	}
+	class := "class " + section.StorageClass
+	if t.cluster != nil && len(t.cluster.StorageClasses) > 0 {
+		if found := t.cluster.StorageClass(section.StorageClass); found != nil {
+			class = "class " + check.DescribeClass(found)
+		} else {
+			class += ", which does not exist"
+		}
+	}
+	if section.ResidentThresholdInMB > 0 {
+		class += fmt.Sprintf("; for backups of %d MiB and more", section.ResidentThresholdInMB)
+	}
+	return class
+}
+
+// nodesFor says on which nodes backup or restore pods may run.
 func (t *text) nodesFor(selector *metav1.LabelSelector) string {
 	which := "any"
 	if selector != nil && config.Describe(selector) != "any" {
@@ -147,9 +187,9 @@ func listed(names []string) string {
 	return "(" + strings.Join(names, ", ") + ")"
 }
 
-// pods explains what all backup pods have in common.
+// pods explains what all pods that move data have in common.
 func (t *text) pods() {
-	t.head("Backup pods")
+	t.head("Backup and restore pods")
 	resources := ""
 	if t.cfg.PodResources != nil {
 		resources = t.cfg.PodResources.String()
@@ -185,20 +225,20 @@ func (t *text) nodes() {
 		}
 	}
 	if length := t.cfg.LoadConcurrency.PrepareQueueLength; length > 0 {
-		t.line("  At most %d DataUploads in preparation, in the whole cluster.", length)
+		t.line("  At most %d DataUploads and DataDownloads in preparation, in the whole cluster.", length)
 	} else {
-		t.line("  Any number of DataUploads in preparation.")
+		t.line("  Any number of DataUploads and DataDownloads in preparation.")
 	}
+	t.line("  Restores first.")
 }
 
-// unused names the sections that are for Velero.
+// unused names the sections that only Velero knows what to do with.
 func (t *text) unused() {
 	var sections []string
 	for _, section := range []struct {
 		name string
 		set  bool
 	}{
-		{"restorePVC", t.cfg.RestorePVC != nil}, {"cachePVC", t.cfg.CachePVC != nil},
 		{"privilegedFsBackup", t.cfg.PrivilegedFsBackup},
 		{"csiSnapshotMetadataServiceConfigs", t.cfg.CSISnapshotMetadataServiceConfigs != nil},
 	} {
@@ -207,7 +247,7 @@ func (t *text) unused() {
 		}
 	}
 	if len(sections) > 0 {
-		t.head("Without effect on backups: %s", strings.Join(sections, ", "))
+		t.head("Without effect: %s", strings.Join(sections, ", "))
 	}
 }
 

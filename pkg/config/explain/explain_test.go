@@ -33,7 +33,8 @@ podResources: {cpuRequest: 500m, memoryLimit: 1Gi}
 priorityClassName: low
 podLabels: {team: storage}
 podAnnotations: {note: x}
-restorePVC: {}
+restorePVC: {ignoreDelayBinding: true, secretNames: [key], configMapNames: [kms]}
+cachePVC: {storageClass: silver, thresholdInGB: 2}
 privilegedFsBackup: true
 `
 
@@ -91,7 +92,15 @@ Volumes of any other storage class
   nodes        any
                but those with disk=fast if the backupPVC is of class silver
 
-Backup pods
+Restores
+  restorePVC   the class of the target PVC; at once, also if that binds late
+  secrets      key
+  configMaps   kms
+  cachePVC     class silver; for backups of 2048 MiB and more
+  nodes        any
+               but those with disk=fast if the target PVC is of class silver
+
+Backup and restore pods
   resources    requests cpu=500m, limits memory=1Gi
   priority     low
   labels       team="storage"
@@ -102,9 +111,10 @@ Volumes moved at a time
   1   on each node with old=yes
   2   on each other node
   If several of these are for a node, the smallest number counts.
-  At most 20 DataUploads in preparation, in the whole cluster.
+  At most 20 DataUploads and DataDownloads in preparation, in the whole cluster.
+  Restores first.
 
-Without effect on backups: restorePVC, privilegedFsBackup
+Without effect: privilegedFsBackup
 `))
 	})
 
@@ -130,7 +140,15 @@ Volumes of storage class silver
 
 Not in this cluster: storage class gone
 
-Backup pods
+Restores
+  restorePVC   the class of the target PVC; at once, also if that binds late
+  secrets      key
+  configMaps   kms
+  cachePVC     class silver: provisioner csi.example.com, reclaim policy Delete, binding mode Immediate; for backups of 2048 MiB and more
+  nodes        any
+               but those with disk=fast if the target PVC is of class silver
+
+Backup and restore pods
   resources    requests cpu=500m, limits memory=1Gi
   priority     low
   labels       team="storage"
@@ -145,9 +163,10 @@ Volumes moved at a time
   2   on node node-6
   2   on node node-7
   2   on node node-8
-  At most 20 DataUploads in preparation, in the whole cluster.
+  At most 20 DataUploads and DataDownloads in preparation, in the whole cluster.
+  Restores first.
 
-Without effect on backups: restorePVC, privilegedFsBackup
+Without effect: privilegedFsBackup
 `))
 	})
 
@@ -159,12 +178,18 @@ Volumes of any storage class
   access mode  ReadWriteOnce
   nodes        any
 
-Backup pods
+Restores
+  restorePVC   the class of the target PVC; if that binds late, when a pod uses the target PVC
+  cachePVC     none, the cache is in the pod
+  nodes        any
+
+Backup and restore pods
   resources    no requests and no limits
 
 Volumes moved at a time
   1   on each node
-  Any number of DataUploads in preparation.
+  Any number of DataUploads and DataDownloads in preparation.
+  Restores first.
 `))
 	})
 
