@@ -68,9 +68,12 @@ func (f *findings) add(ctx context.Context, u *upload, done suffered, from *rest
 
 // addLeaks waits until nothing is left, and tells what is left nevertheless.
 func (f *findings) addLeaks(ctx context.Context, uploads []*upload, from *restorer) {
-	err := wait.PollUntilContextTimeout(ctx, time.Second, leakLimit, true, func(ctx context.Context) (done bool, err error) {
-		f.leaked, err = leftovers(ctx, uploads)
-		return len(f.leaked) == 0, err
+	err := wait.PollUntilContextTimeout(ctx, time.Second, leakLimit, true, func(ctx context.Context) (bool, error) {
+		left, err := leftovers(ctx, uploads)
+		if err == nil { // else what was seen last is told
+			f.leaked = left
+		}
+		return err == nil && len(left) == 0, err
 	})
 	if err != nil {
 		f.problems = append(f.problems, fmt.Sprintf("clean-up has not ended: %v", err))
