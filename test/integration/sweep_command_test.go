@@ -100,7 +100,7 @@ $`))
 		Eventually(func() int { w.collect(ctx); return session.ExitCode() }).WithTimeout(slow).Should(BeZero())
 		Expect(session.Out).To(gbytes.Say("removed PersistentVolumeClaim sweeps/nightly-7\n"))
 		Expect(session.Out).To(gbytes.Say("4 objects removed, nothing is left over\n"))
-		Expect(world.Deleted()["handle-nightly-7"]).To(Equal(1))
+		Expect(w.cluster.Deleted()).To(Equal(map[string]int{"handle-nightly-7": 1}))
 		Expect(w.versions(ctx)).To(Equal([]string{"", "", "", "", ""}))
 		Expect(others.versions(ctx)).To(Equal(versions[5:]))
 
@@ -112,7 +112,11 @@ $`))
 })
 
 // leftover are objects of a DataUpload in sweepNamespace.
-type leftover struct{ objects []client.Object }
+type leftover struct {
+	objects []client.Object
+	// cluster reads what the program has written; world does not mind what another process does.
+	cluster *cluster.Cluster
+}
 
 // makeLeftovers makes one object of each kind.
 func makeLeftovers(ctx context.Context, name string, uid types.UID) leftover {
@@ -149,7 +153,7 @@ func makeLeftovers(ctx context.Context, name string, uid types.UID) leftover {
 	for _, obj := range []client.Object{pod, pv, alias, content} {
 		Expect(live.Create(ctx, obj)).To(Succeed())
 	}
-	return leftover{objects: []client.Object{pod, pvc, pv, alias, content}}
+	return leftover{objects: []client.Object{pod, pvc, pv, alias, content}, cluster: cluster.New(live)}
 }
 
 // versions tell whether an object has changed; that of one that is gone is empty.
@@ -179,7 +183,7 @@ func (l leftover) collect(ctx context.Context) {
 			release(ctx, pv)
 			release(ctx, typed)
 		case *snapshotv1.VolumeSnapshotContent:
-			world.CollectContent(ctx, typed.Name)
+			l.cluster.CollectContent(ctx, typed.Name)
 		}
 	}
 }
