@@ -52,7 +52,7 @@ func (t *text) item(name, value string) {
 // classes explains the volumes of each storage class.
 func (t *text) classes() {
 	named := slices.Sorted(maps.Keys(t.cfg.BackupPVC))
-	if t.cluster != nil && len(t.cluster.StorageClasses) > 0 {
+	if t.knowsClasses() {
 		for i := range t.cluster.StorageClasses {
 			t.realClass(t.cluster.StorageClasses[i].Name)
 		}
@@ -65,7 +65,7 @@ func (t *text) classes() {
 	for _, name := range named {
 		t.head("Volumes of storage class %s", name)
 		upload := t.cfg.ForUpload(name)
-		t.upload(upload, "class "+upload.BackupPVC.ClassFor(name))
+		t.upload(upload, t.class(upload.BackupPVC.ClassFor(name)))
 	}
 	if len(named) > 0 {
 		t.head("Volumes of any other storage class")
@@ -95,12 +95,18 @@ func (t *text) realClass(name string) {
 		return
 	}
 	upload := t.cfg.ForUpload(name)
-	backupClass := upload.BackupPVC.ClassFor(name)
-	if backup := t.cluster.StorageClass(backupClass); backup != nil {
-		t.upload(upload, "class "+check.DescribeClass(backup))
-		return
+	t.upload(upload, t.class(upload.BackupPVC.ClassFor(name)))
+}
+
+// class describes a storage class, as far as the cluster is known.
+func (t *text) class(name string) string {
+	if !t.knowsClasses() {
+		return "class " + name
 	}
-	t.upload(upload, "class "+backupClass+", which does not exist")
+	if class := t.cluster.StorageClass(name); class != nil {
+		return "class " + check.DescribeClass(class)
+	}
+	return "class " + name + ", which does not exist"
 }
 
 func (t *text) upload(upload config.Upload, class string) {
@@ -143,14 +149,7 @@ func (t *text) cachePVC(section *config.CachePVC) string {
 	if section == nil {
 		return "none, the cache is in the pod"
 	}
-	class := "class " + section.StorageClass
-	if t.cluster != nil && len(t.cluster.StorageClasses) > 0 {
-		if found := t.cluster.StorageClass(section.StorageClass); found != nil {
-			class = "class " + check.DescribeClass(found)
-		} else {
-			class += ", which does not exist"
-		}
-	}
+	class := t.class(section.StorageClass)
 	if section.ResidentThresholdInMB > 0 {
 		class += fmt.Sprintf("; for backups of %d MiB and more", section.ResidentThresholdInMB)
 	}
@@ -259,6 +258,10 @@ func (t *text) unread() {
 	for _, kind := range slices.Sorted(maps.Keys(t.cluster.Unread)) {
 		t.head("Without the cluster's %s: %s", kind, t.cluster.Unread[kind])
 	}
+}
+
+func (t *text) knowsClasses() bool {
+	return t.cluster != nil && len(t.cluster.StorageClasses) > 0
 }
 
 func (t *text) knowsNodes() bool {
