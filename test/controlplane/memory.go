@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,26 +117,23 @@ func version(obj client.Object) uint64 {
 	return number
 }
 
-// recall returns all objects of a kind, nil if they are not known, and how much had been written then.
-func (m *memory) recall(resource schema.GroupResource) ([]client.Object, int) {
+// recall returns all objects of a kind in any order, nil if they are not known, and how much had been written then.
+func (m *memory) recall(resource schema.GroupResource) (Objects, int) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	k := m.kind(resource)
 	if k.writing > 0 || k.objects == nil {
 		return nil, k.written
 	}
-	all := make([]client.Object, 0, len(k.objects))
+	all := make(Objects, 0, len(k.objects))
 	for _, obj := range k.objects {
 		all = append(all, obj)
 	}
-	slices.SortFunc(all, func(a, b client.Object) int {
-		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
-	})
 	return all, k.written
 }
 
 // remember keeps what was listed, unless something was written since it was asked for.
-func (m *memory) remember(resource schema.GroupResource, written int, listed []client.Object) {
+func (m *memory) remember(resource schema.GroupResource, written int, listed Objects) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	k := m.kind(resource)

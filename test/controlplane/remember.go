@@ -1,16 +1,15 @@
 package controlplane
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -63,16 +62,13 @@ func (r *remembering) Get(ctx context.Context, key client.ObjectKey, obj client.
 	if err != nil {
 		return err
 	}
-	for _, found := range all {
-		if client.ObjectKeyFromObject(found) == key {
-			reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(found.DeepCopyObject()).Elem())
-			return nil
-		}
+	if all.Get(key, obj) {
+		return nil
 	}
 	return apierrors.NewNotFound(resource, key.Name)
 }
 
-// List reads objects of one kind.
+// List reads objects of one kind, in the order in which the API server lists them.
 func (r *remembering) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	gvk, err := apiutil.GVKForObject(list, r.Scheme())
 	if err != nil {
@@ -83,18 +79,16 @@ func (r *remembering) List(ctx context.Context, list client.ObjectList, opts ...
 	if err != nil {
 		return err
 	}
-	options := (&client.ListOptions{}).ApplyOptions(opts)
-	var found []runtime.Object
-	for _, obj := range all {
-		if matches(obj, options) {
-			found = append(found, obj.DeepCopyObject())
-		}
-	}
-	return meta.SetList(list, found)
+	slices.SortFunc(all, func(a, b client.Object) int {
+		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
+	})
+	return all.List(list, opts, func(obj client.Object, selector fields.Selector) (bool, error) {
+		return selector.Matches(fieldsOf(obj)), nil
+	})
 }
 
-// all returns all objects of a kind, in the order in which the API server lists them.
-func (r *remembering) all(ctx context.Context, gvk schema.GroupVersionKind) ([]client.Object, schema.GroupResource, error) {
+// all returns all objects of a kind.
+func (r *remembering) all(ctx context.Context, gvk schema.GroupVersionKind) (Objects, schema.GroupResource, error) {
 	mapping, err := r.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return nil, schema.GroupResource{}, err
@@ -104,29 +98,19 @@ func (r *remembering) all(ctx context.Context, gvk schema.GroupVersionKind) ([]c
 	if known != nil {
 		return known, resource, nil
 	}
-	list, err := r.Scheme().New(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	empty, err := r.Scheme().New(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
 	if err != nil {
 		return nil, resource, err
 	}
-	if err := r.Client.List(ctx, list.(client.ObjectList)); err != nil {
+	list := empty.(client.ObjectList)
+	if err := r.Client.List(ctx, list); err != nil {
 		return nil, resource, err
 	}
-	items, err := meta.ExtractList(list)
-	if err != nil {
+	if known, err = ItemsOf(list); err != nil {
 		return nil, resource, err
-	}
-	known = make([]client.Object, len(items))
-	for i := range items {
-		known[i] = items[i].(client.Object)
 	}
 	r.memory.remember(resource, written, known)
 	return known, resource, nil
-}
-
-func matches(obj client.Object, options *client.ListOptions) bool {
-	return (options.Namespace == "" || obj.GetNamespace() == options.Namespace) &&
-		(options.LabelSelector == nil || options.LabelSelector.Matches(labels.Set(obj.GetLabels()))) &&
-		(options.FieldSelector == nil || options.FieldSelector.Matches(fieldsOf(obj)))
 }
 
 // fieldsOf are the fields of an object by which a test selects. The API server knows more of them.

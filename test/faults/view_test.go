@@ -10,9 +10,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -22,6 +20,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/test/cluster"
+	"github.com/node-agent/node-agent/test/controlplane"
 )
 
 // view is a reconciler's cache whose contents a test decides on: they change between two passes only, and may be as old
@@ -39,7 +38,7 @@ type view struct {
 type kindView struct {
 	list    client.ObjectList
 	limits  []client.ListOption
-	history [][]client.Object
+	history []controlplane.Objects
 	at      int
 	// moved is set when it has come forward since the last refresh.
 	moved bool
@@ -123,13 +122,9 @@ func (v *view) look(ctx context.Context, k *kindView) error {
 	if err := v.live.List(ctx, list, k.limits...); err != nil {
 		return fmt.Errorf("looking at what the cache would show: %w", err)
 	}
-	items, err := meta.ExtractList(list)
+	objects, err := controlplane.ItemsOf(list)
 	if err != nil {
 		return err
-	}
-	objects := make([]client.Object, len(items))
-	for i := range items {
-		objects[i] = items[i].(client.Object)
 	}
 	if len(k.history) == 0 || versions(k.history[len(k.history)-1]) != versions(objects) {
 		k.history = append(k.history, objects)
@@ -137,7 +132,7 @@ func (v *view) look(ctx context.Context, k *kindView) error {
 	return nil
 }
 
-func versions(objects []client.Object) string {
+func versions(objects controlplane.Objects) string {
 	var all strings.Builder
 	for _, obj := range objects {
 		fmt.Fprintf(&all, "%s@%s ", obj.GetUID(), obj.GetResourceVersion())
@@ -166,7 +161,7 @@ func (v *view) behind() bool {
 }
 
 // read returns what a kind shows. A lagging cache may come forward in the middle of a pass.
-func (v *view) read(ctx context.Context, obj runtime.Object) ([]client.Object, error) {
+func (v *view) read(ctx context.Context, obj runtime.Object) (controlplane.Objects, error) {
 	k, err := v.kind(ctx, obj)
 	if err != nil {
 		return nil, err
@@ -183,11 +178,8 @@ func (v *view) Get(ctx context.Context, key client.ObjectKey, obj client.Object,
 	if err != nil {
 		return err
 	}
-	for _, found := range objects {
-		if client.ObjectKeyFromObject(found) == key {
-			reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(found.DeepCopyObject()).Elem())
-			return nil
-		}
+	if objects.Get(key, obj) {
+		return nil
 	}
 	return apierrors.NewNotFound(schema.GroupResource{Resource: fmt.Sprintf("%T", obj)}, key.Name)
 }
@@ -198,40 +190,16 @@ func (v *view) List(ctx context.Context, list client.ObjectList, opts ...client.
 	if err != nil {
 		return err
 	}
-	options := (&client.ListOptions{}).ApplyOptions(opts)
-	var found []runtime.Object
-	for _, obj := range objects {
-		matches, err := v.matches(obj, options)
-		if err != nil {
-			return err
-		}
-		if matches {
-			found = append(found, obj.DeepCopyObject())
-		}
-	}
-	return meta.SetList(list, found)
-}
-
-func (v *view) matches(obj client.Object, options *client.ListOptions) (bool, error) {
-	if options.Namespace != "" && obj.GetNamespace() != options.Namespace {
-		return false, nil
-	}
-	if options.LabelSelector != nil && !options.LabelSelector.Matches(labels.Set(obj.GetLabels())) {
-		return false, nil
-	}
-	if options.FieldSelector == nil {
-		return true, nil
-	}
-	return v.matchesIndex(obj, options.FieldSelector.Requirements())
+	return objects.List(list, opts, v.matchesIndex)
 }
 
 // matchesIndex knows the fields that are indexed, as the real cache does.
-func (v *view) matchesIndex(obj client.Object, requirements fields.Requirements) (bool, error) {
+func (v *view) matchesIndex(obj client.Object, selector fields.Selector) (bool, error) {
 	gvk, err := apiutil.GVKForObject(obj, v.live.Scheme())
 	if err != nil {
 		return false, err
 	}
-	for _, requirement := range requirements {
+	for _, requirement := range selector.Requirements() {
 		extract, found := v.indexes[gvk.Kind+"/"+requirement.Field]
 		if !found {
 			return false, fmt.Errorf("no index of %s by %s", gvk.Kind, requirement.Field)
