@@ -106,6 +106,10 @@ fuzz: ## Run every fuzz test for FUZZTIME each.
 generate: ## Write deepcopy code and config/crd from the API types.
 	$(TOOL) controller-gen object crd paths=./pkg/apis/... output:crd:dir=config/crd
 
+.PHONY: rooms
+rooms: ## Draw the picture of the packages in docs/architecture.md.
+	@go run ./hack/rooms --write docs/architecture.md
+
 .PHONY: verify
 verify: ## Check what needs no cluster: generated files, format, lint, vet, modules, manifests.
 	@hack/verify.sh
