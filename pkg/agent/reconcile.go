@@ -15,10 +15,10 @@ import (
 	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/podvolume"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // Requests per second of the leader, on average and in bursts: it works for the whole cluster.
@@ -50,8 +50,8 @@ func reconcile(
 	if err := configuration.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	engine := datamovement.Engine{
-		Options: datamovement.Options{
+	engine := transfer.Engine{
+		Options: transfer.Options{
 			Namespace:      options.Namespace,
 			NodeName:       options.NodeName,
 			Config:         configuration.Config,
@@ -64,7 +64,7 @@ func reconcile(
 		Events: recorder,
 		Clock:  clock.RealClock{},
 		Log:    options.Log,
-		Queues: &datamovement.Queues{},
+		Queues: &transfer.Queues{},
 	}
 	removers, err := addReconcilers(ctx, mgr, engine, configuration)
 	if err != nil {
@@ -98,9 +98,9 @@ func reconcile(
 // addReconcilers sets up the reconcilers of DataUploads and DataDownloads, which wait for each other in the same queues. It
 // returns them as those who know what was made for each kind.
 func addReconcilers(
-	ctx context.Context, mgr ctrl.Manager, engine datamovement.Engine, configuration *live.Configuration,
+	ctx context.Context, mgr ctrl.Manager, engine transfer.Engine, configuration *live.Configuration,
 ) (map[string]sweep.Remover, error) {
-	if err := datamovement.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := transfer.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	engine.ConfigChanges = configuration.Changes()
@@ -150,7 +150,7 @@ func newManager(
 ) (mgr ctrl.Manager, watched []client.Object, err error) {
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
-	cacheOptions := datamovement.CacheOptions(options.Namespace)
+	cacheOptions := transfer.CacheOptions(options.Namespace)
 	configuration.LimitCache(&cacheOptions)
 	cacheOptions.DefaultWatchErrorHandler = failures.record
 	mgr, err = ctrl.NewManager(restConfig, ctrl.Options{

@@ -11,9 +11,9 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // NewSweeper makes a sweeper that needs no leader and no cache: it reads from the API server only.
@@ -29,8 +29,8 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 	if err := checkServed(live.RESTMapper()); err != nil {
 		return nil, err
 	}
-	engine := datamovement.Engine{
-		Options: datamovement.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
+	engine := transfer.Engine{
+		Options: transfer.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
 	}
 	return &sweep.Sweeper{
 		Namespace: namespace,

@@ -27,7 +27,7 @@ type Object interface {
 
 // Copy builds the copy of a Secret or ConfigMap in the namespace of the backupPVC or restorePVC. It keeps its name, by which the
 // driver looks for it, so that it has to be shared; the DataUploads and DataDownloads that use it are its owners.
-func Copy(move v2alpha1.DataMove, original Object) Object {
+func Copy(move v2alpha1.Transfer, original Object) Object {
 	meta := metav1.ObjectMeta{
 		Namespace: move.GetNamespace(),
 		Name:      original.GetName(),
@@ -68,23 +68,23 @@ func IsCopy(obj metav1.Object) bool {
 }
 
 // Uses tells whether a DataUpload or DataDownload is a user of a copy.
-func Uses(move v2alpha1.DataMove, obj metav1.Object) bool {
+func Uses(move v2alpha1.Transfer, obj metav1.Object) bool {
 	return IsCopy(obj) && slices.ContainsFunc(obj.GetOwnerReferences(), isUser(move))
 }
 
 // AddUser makes a DataUpload or DataDownload one more user of a copy.
-func AddUser(obj metav1.Object, move v2alpha1.DataMove) {
+func AddUser(obj metav1.Object, move v2alpha1.Transfer) {
 	obj.SetOwnerReferences(append(slices.Clone(obj.GetOwnerReferences()), userReference(move)))
 }
 
 // RemoveUser takes a DataUpload or DataDownload from the users of a copy and returns how many are left.
-func RemoveUser(obj metav1.Object, move v2alpha1.DataMove) int {
+func RemoveUser(obj metav1.Object, move v2alpha1.Transfer) int {
 	users := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), isUser(move))
 	obj.SetOwnerReferences(users)
 	return len(users)
 }
 
-func isUser(move v2alpha1.DataMove) func(metav1.OwnerReference) bool {
+func isUser(move v2alpha1.Transfer) func(metav1.OwnerReference) bool {
 	return func(reference metav1.OwnerReference) bool { return reference.UID == move.GetUID() }
 }
 
@@ -102,7 +102,7 @@ func Users(obj metav1.Object) string {
 }
 
 // userReference is an owner reference among several, of which none is the controller.
-func userReference(move v2alpha1.DataMove) metav1.OwnerReference {
+func userReference(move v2alpha1.Transfer) metav1.OwnerReference {
 	reference := OwnerReference(move)
 	reference.Controller = nil
 	return reference

@@ -43,18 +43,18 @@ func ownerAnnotation(kind string) string {
 }
 
 // Labels are carried by every object made for a DataUpload or DataDownload.
-func Labels(move v2alpha1.DataMove) map[string]string {
+func Labels(move v2alpha1.Transfer) map[string]string {
 	return map[string]string{
-		NameLabel(move.MoveKind()): velerov1.LabelValue(move.GetName()),
-		OwnerUIDLabel:              string(move.GetUID()),
+		NameLabel(move.TransferKind()): velerov1.LabelValue(move.GetName()),
+		OwnerUIDLabel:                  string(move.GetUID()),
 	}
 }
 
 // OwnerReference makes a DataUpload or DataDownload the controller of an object in its own namespace.
-func OwnerReference(move v2alpha1.DataMove) metav1.OwnerReference {
+func OwnerReference(move v2alpha1.Transfer) metav1.OwnerReference {
 	return metav1.OwnerReference{
 		APIVersion: v2alpha1.GroupVersion.String(),
-		Kind:       move.MoveKind(),
+		Kind:       move.TransferKind(),
 		Name:       move.GetName(),
 		UID:        move.GetUID(),
 		Controller: new(true),
@@ -63,7 +63,7 @@ func OwnerReference(move v2alpha1.DataMove) metav1.OwnerReference {
 
 // IsOurs tells whether the object was made for this very DataUpload or DataDownload. An object of stock Velero has only the
 // owner reference, a cluster-scoped one of ours only the label.
-func IsOurs(obj metav1.Object, move v2alpha1.DataMove) bool {
+func IsOurs(obj metav1.Object, move v2alpha1.Transfer) bool {
 	return metav1.IsControlledBy(obj, move) || obj.GetLabels()[OwnerUIDLabel] == string(move.GetUID())
 }
 
@@ -82,14 +82,14 @@ func ClaimedBy(pv *corev1.PersistentVolume, owner types.NamespacedName) bool {
 }
 
 // Mark makes a cluster-scoped object findable as one of the DataUpload's or DataDownload's.
-func Mark(obj metav1.Object, move v2alpha1.DataMove) {
+func Mark(obj metav1.Object, move v2alpha1.Transfer) {
 	labels := map[string]string{}
 	maps.Copy(labels, obj.GetLabels())
 	maps.Copy(labels, Labels(move))
 	obj.SetLabels(labels)
 	annotations := map[string]string{}
 	maps.Copy(annotations, obj.GetAnnotations())
-	annotations[ownerAnnotation(move.MoveKind())] = move.GetNamespace() + "/" + move.GetName()
+	annotations[ownerAnnotation(move.TransferKind())] = move.GetNamespace() + "/" + move.GetName()
 	obj.SetAnnotations(annotations)
 }
 

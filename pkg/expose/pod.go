@@ -19,7 +19,7 @@ const gracePeriodSeconds = 30
 
 // podPlan says what a pod that moves data is to be like, beside what it takes over from the agent.
 type podPlan struct {
-	move       v2alpha1.DataMove
+	move       v2alpha1.Transfer
 	configured config.Pod
 	// group lets the scheduler spread pods over the nodes.
 	group string
@@ -32,7 +32,7 @@ type podPlan struct {
 }
 
 // VolumePath is where the pod sees the volume: its mount point, or its device for block volumes.
-func VolumePath(move v2alpha1.DataMove) string {
+func VolumePath(move v2alpha1.Transfer) string {
 	return "/" + string(move.GetUID())
 }
 

@@ -53,7 +53,7 @@ func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 }
 
 // announce writes the ID of the snapshot that is about to be saved. It returns the DataUpload, nil if it is gone.
-func (m *movement) announce(ctx context.Context, snapshotID string) (v2alpha1.DataMove, error) {
+func (m *movement) announce(ctx context.Context, snapshotID string) (v2alpha1.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	target := m.claim.kind.newMove()

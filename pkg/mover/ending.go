@@ -44,7 +44,7 @@ func (c *claim) interruption() *endingError {
 
 // ending returns why the move must stop or not begin, and nil if it may go on. now is the object as it is now, nil if
 // there is none.
-func (c *claim) ending(now v2alpha1.DataMove) *endingError {
+func (c *claim) ending(now v2alpha1.Transfer) *endingError {
 	switch {
 	case !c.is(now):
 		// Whatever was made of it is none of ours any more.
@@ -55,16 +55,16 @@ func (c *claim) ending(now v2alpha1.DataMove) *endingError {
 			error:     fmt.Errorf("attempt %d at %s was given up, it is at attempt %d", c.attempt, c, attempts.Number(now)),
 			retryable: true,
 		}
-	case now.MoveStatus().Phase == v2alpha1.PhaseCompleted:
-		return canceled("%s is %s already", c, now.MoveStatus().Phase)
+	case now.TransferStatus().Phase == v2alpha1.PhaseCompleted:
+		return canceled("%s is %s already", c, now.TransferStatus().Phase)
 	}
 	var unwanted *endingError
 	switch {
-	case now.MoveStatus().Phase.IsTerminal():
-		unwanted = canceled("%s is %s already", c, now.MoveStatus().Phase)
+	case now.TransferStatus().Phase.IsTerminal():
+		unwanted = canceled("%s is %s already", c, now.TransferStatus().Phase)
 	case now.GetDeletionTimestamp() != nil:
 		unwanted = canceled("%s is being deleted", c)
-	case now.MoveSpec().Cancel, now.MoveStatus().Phase == v2alpha1.PhaseCanceling:
+	case now.TransferSpec().Cancel, now.TransferStatus().Phase == v2alpha1.PhaseCanceling:
 		unwanted = canceled("%s was asked to cancel", c)
 	default:
 		return nil
@@ -74,7 +74,7 @@ func (c *claim) ending(now v2alpha1.DataMove) *endingError {
 }
 
 // is tells whether now is the object that is claimed.
-func (c *claim) is(now v2alpha1.DataMove) bool {
+func (c *claim) is(now v2alpha1.Transfer) bool {
 	if now == nil {
 		return false
 	}
@@ -87,8 +87,8 @@ func (c *claim) is(now v2alpha1.DataMove) bool {
 }
 
 // begins tells whether the turn of the attempt has come.
-func (c *claim) begins(now v2alpha1.DataMove) bool {
-	return now.MoveStatus().Phase == v2alpha1.PhaseInProgress && attempts.Number(now) == c.attempt
+func (c *claim) begins(now v2alpha1.Transfer) bool {
+	return now.TransferStatus().Phase == v2alpha1.PhaseInProgress && attempts.Number(now) == c.attempt
 }
 
 // canceled is the ending of a move that its object no longer wants.

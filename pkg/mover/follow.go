@@ -41,7 +41,7 @@ type follower struct {
 // follow calls see with every version of the object that comes by, and with nil if there is none any more, until see
 // returns false or ctx ends; then it returns nil. It returns an error only if reading or watching is forbidden from the
 // start: everything else may heal.
-func (f *follower) follow(ctx context.Context, see func(v2alpha1.DataMove) bool) error {
+func (f *follower) follow(ctx context.Context, see func(v2alpha1.Transfer) bool) error {
 	delay := newWatchDelay()
 	for allowed := false; ; {
 		begin := f.clock.Now()
@@ -78,7 +78,7 @@ func (f *follower) logPause(err error, pause time.Duration) {
 }
 
 // followOnce returns whether the watch was established, and nil if see had enough.
-func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.DataMove) bool) (bool, error) {
+func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.Transfer) bool) (bool, error) {
 	now, err := f.get(ctx)
 	if err != nil {
 		return false, err
@@ -111,7 +111,7 @@ func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.DataMove) b
 }
 
 // get reads the object. It returns nil if there is none.
-func (f *follower) get(ctx context.Context) (v2alpha1.DataMove, error) {
+func (f *follower) get(ctx context.Context) (v2alpha1.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	obj := f.kind.newMove()
@@ -126,14 +126,14 @@ func (f *follower) get(ctx context.Context) (v2alpha1.DataMove, error) {
 }
 
 // handle returns whether to go on.
-func (f *follower) handle(event watch.Event, see func(v2alpha1.DataMove) bool) (bool, error) {
+func (f *follower) handle(event watch.Event, see func(v2alpha1.Transfer) bool) (bool, error) {
 	switch event.Type {
 	case watch.Deleted:
 		return see(nil), nil
 	case watch.Error:
 		return true, fmt.Errorf("watch %s %s: %w", f.kind.name, f.key, apierrors.FromObject(event.Object))
 	default:
-		if now, ok := event.Object.(v2alpha1.DataMove); ok && now.MoveKind() == f.kind.name {
+		if now, ok := event.Object.(v2alpha1.Transfer); ok && now.TransferKind() == f.kind.name {
 			return see(now), nil
 		}
 		return true, fmt.Errorf("watch %s %s: unexpected object of type %T", f.kind.name, f.key, event.Object)

@@ -138,7 +138,7 @@ func (b *bench) createDataUpload(ctx context.Context, phase v2alpha1.Phase) *v2a
 			BackupStorageLocation: locationName,
 			OperationTimeout:      metav1.Duration{Duration: time.Minute},
 		},
-		Status: v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: phase}},
+		Status: v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: phase}},
 	}
 	Expect(k8s.Create(ctx, du)).To(Succeed())
 	return du

@@ -13,20 +13,20 @@ type kind struct {
 	// move is what is done with the data, in a word.
 	move string
 
-	newMove func() v2alpha1.DataMove
+	newMove func() v2alpha1.Transfer
 	newList func() client.ObjectList
 }
 
 var dataUploads = kind{
 	name:    v2alpha1.KindDataUpload,
 	move:    "upload",
-	newMove: func() v2alpha1.DataMove { return &v2alpha1.DataUpload{} },
+	newMove: func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
 	newList: func() client.ObjectList { return &v2alpha1.DataUploadList{} },
 }
 
 var dataDownloads = kind{
 	name:    v2alpha1.KindDataDownload,
 	move:    "restore",
-	newMove: func() v2alpha1.DataMove { return &v2alpha1.DataDownload{} },
+	newMove: func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
 	newList: func() client.ObjectList { return &v2alpha1.DataDownloadList{} },
 }

@@ -37,8 +37,8 @@ type reporter struct {
 	reported repository.Progress
 }
 
-func newReporter(m *movement, begun v2alpha1.DataMove) *reporter {
-	before := repository.Progress{TotalBytes: begun.MoveStatus().Progress.TotalBytes, BytesDone: begun.MoveStatus().Progress.BytesDone}
+func newReporter(m *movement, begun v2alpha1.Transfer) *reporter {
+	before := repository.Progress{TotalBytes: begun.TransferStatus().Progress.TotalBytes, BytesDone: begun.TransferStatus().Progress.BytesDone}
 	return &reporter{
 		client: m.Client, kind: m.claim.kind, object: begun, clock: m.Clock, log: m.Log,
 		changed: make(chan struct{}, 1),

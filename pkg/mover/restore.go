@@ -46,7 +46,7 @@ type restoreMover struct{ RestoreOptions }
 
 func (*restoreMover) kind() kind { return dataDownloads }
 
-func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.DataMove) (fmt.Stringer, error) {
+func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error) {
 	dd, ok := begun.(*v2alpha1.DataDownload)
 	if !ok {
 		return nil, fmt.Errorf("%T is not a DataDownload", begun)

@@ -51,7 +51,7 @@ func newRestoreBench(ctx context.Context, phase v2alpha1.Phase) *restoreBench {
 			SourceNamespace:       "shop",
 			OperationTimeout:      metav1.Duration{Duration: time.Minute},
 		},
-		Status: v2alpha1.DataDownloadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: phase}},
+		Status: v2alpha1.DataDownloadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: phase}},
 	}
 	Expect(k8s.Create(ctx, b.dd)).To(Succeed())
 	b.restore = mover.RestoreOptions{

@@ -15,7 +15,7 @@ import (
 type mover interface {
 	kind() kind
 	// move moves the data once it is time to, and returns the termination message of a success.
-	move(ctx context.Context, m *movement, begun v2alpha1.DataMove) (fmt.Stringer, error)
+	move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error)
 }
 
 // run moves the data of one object and writes the termination message. It waits for the object to be InProgress, and ends
@@ -53,7 +53,7 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	release := context.AfterFunc(signaled, m.interrupt)
 	defer release()
 
-	started := make(chan v2alpha1.DataMove, 1)
+	started := make(chan v2alpha1.Transfer, 1)
 	following.Go(func() { m.followUntilEnd(ctx, started) })
 
 	o.Log.Infof("Waiting for the %s to be InProgress", m.claim.kind.name)
@@ -95,9 +95,9 @@ func newMove(o Options, kind kind, end context.CancelCauseFunc) *movement {
 }
 
 // followUntilEnd sends the object to started once it is InProgress and ends the move when it must not go on.
-func (m *movement) followUntilEnd(ctx context.Context, started chan<- v2alpha1.DataMove) {
+func (m *movement) followUntilEnd(ctx context.Context, started chan<- v2alpha1.Transfer) {
 	running := false
-	see := func(now v2alpha1.DataMove) bool {
+	see := func(now v2alpha1.Transfer) bool {
 		if ending := m.claim.ending(now); ending != nil {
 			m.end(ending)
 			return false

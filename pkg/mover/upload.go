@@ -53,7 +53,7 @@ type uploadMover struct{ UploadOptions }
 
 func (*uploadMover) kind() kind { return dataUploads }
 
-func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.DataMove) (fmt.Stringer, error) {
+func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error) {
 	du, ok := begun.(*v2alpha1.DataUpload)
 	if !ok {
 		return nil, fmt.Errorf("%T is not a DataUpload", begun)

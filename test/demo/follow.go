@@ -29,12 +29,12 @@ type follower struct {
 
 // follow returns the DataUpload or DataDownload and the time when it reached its last phase, or fails after limit. list is of
 // its kind.
-func follow[M v2alpha1.DataMove](
+func follow[M v2alpha1.Transfer](
 	ctx context.Context, d *demo, move M, list client.ObjectList, limit time.Duration, onPhase func(v2alpha1.Phase) error,
 ) (M, time.Time, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
-	kind := move.MoveKind()
+	kind := move.TransferKind()
 	f := &follower{out: d.out, started: time.Now(), doing: doing[kind], onPhase: onPhase}
 	defer func() { f.bar.end() }()
 	watcher, err := d.client.Watch(ctx, list, client.InNamespace(move.GetNamespace()),
@@ -56,10 +56,10 @@ func follow[M v2alpha1.DataMove](
 			if !ok {
 				return move, time.Time{}, fmt.Errorf("watch %s: got a %T", kind, event.Object)
 			}
-			if err := f.observe(current.MoveStatus()); err != nil {
+			if err := f.observe(current.TransferStatus()); err != nil {
 				return move, time.Time{}, err
 			}
-			if current.MoveStatus().Phase.IsTerminal() {
+			if current.TransferStatus().Phase.IsTerminal() {
 				return current, time.Now(), nil
 			}
 		}
@@ -69,7 +69,7 @@ func follow[M v2alpha1.DataMove](
 // doing says what is done to a volume.
 var doing = map[string]string{v2alpha1.KindDataUpload: "uploading", v2alpha1.KindDataDownload: "restoring"}
 
-func (f *follower) observe(status *v2alpha1.DataMoveStatus) error {
+func (f *follower) observe(status *v2alpha1.TransferStatus) error {
 	f.showProgress(status.Progress)
 	if phase := cmp.Or(status.Phase, v2alpha1.PhaseNew); phase != f.phase {
 		f.phase = phase

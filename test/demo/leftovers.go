@@ -16,7 +16,7 @@ import (
 
 // checkCleanedUp waits until a DataUpload or DataDownload is let go and nothing intermediate is left, and shows the count.
 // taken is the storage snapshot that was moved, if any.
-func (d *demo) checkCleanedUp(ctx context.Context, move v2alpha1.DataMove, taken *storageSnapshot) error {
+func (d *demo) checkCleanedUp(ctx context.Context, move v2alpha1.Transfer, taken *storageSnapshot) error {
 	d.out.begin("waiting until all that was made for it is gone")
 	var left []string
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, waitTimeout, true, func(ctx context.Context) (bool, error) {

@@ -54,7 +54,7 @@ var _ = Describe("A restore by our agent", Label("restore"), func() {
 	}, SpecTimeout(specLimit))
 
 	DescribeTable("of a storage class that binds with the first consumer",
-		func(ctx context.Context, config string, reaches func(v2alpha1.DataMoveStatus) bool) {
+		func(ctx context.Context, config string, reaches func(v2alpha1.TransferStatus) bool) {
 			_, class := storageClasses(ctx, func(class *storagev1.StorageClass) {
 				class.VolumeBindingMode = new(storagev1.VolumeBindingWaitForFirstConsumer)
 			})
@@ -86,7 +86,7 @@ var _ = Describe("A restore by our agent", Label("restore"), func() {
 		reason := fmt.Sprintf("storage class %q not found", class)
 		accepted := dataDownload(ctx, namespace, waitsFor(reason))
 		canceled := dataDownload(ctx, namespace, inPhase(v2alpha1.PhaseCanceled))
-		expectCanceledInTime(accepted.Status.DataMoveStatus, canceled.Status.DataMoveStatus, reason)
+		expectCanceledInTime(accepted.Status.TransferStatus, canceled.Status.TransferStatus, reason)
 		expectRestore(ctx, namespace, "PartiallyFailed")
 		expectNothingLeft(ctx)
 	}, SpecTimeout(specLimit))
@@ -127,7 +127,7 @@ var _ = Describe("A restore by our agent", Label("restore"), func() {
 			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: download.Namespace, Name: download.Name}}
 			kill := func() error { return cluster.Delete(ctx, pod, client.GracePeriodSeconds(0)) }
 			Eventually(kill).Should(Succeed())
-			dataDownload(ctx, namespace, func(status v2alpha1.DataMoveStatus) bool { return status.Progress.BytesDone > 0 })
+			dataDownload(ctx, namespace, func(status v2alpha1.TransferStatus) bool { return status.Progress.BytesDone > 0 })
 			Expect(kill()).To(Succeed())
 			// A pod that is gone before it ran is made again, and was no attempt.
 			expectCompleted(ctx, Or(HaveLen(1), HaveLen(2)))

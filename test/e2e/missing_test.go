@@ -59,13 +59,13 @@ func expectCanceled(ctx context.Context, namespace, reason string) {
 
 	accepted := dataUpload(ctx, namespace, waitsFor(reason))
 	canceled := dataUpload(ctx, namespace, inPhase(v2alpha1.PhaseCanceled))
-	expectCanceledInTime(accepted.Status.DataMoveStatus, canceled.Status.DataMoveStatus, reason)
+	expectCanceledInTime(accepted.Status.TransferStatus, canceled.Status.TransferStatus, reason)
 	expectBackup(ctx, namespace, "PartiallyFailed")
 	expectNothingLeft(ctx)
 }
 
 // expectCanceledInTime checks that what was Accepted became Canceled at the prepare timeout, and says why.
-func expectCanceledInTime(accepted, canceled v2alpha1.DataMoveStatus, reason string) {
+func expectCanceledInTime(accepted, canceled v2alpha1.TransferStatus, reason string) {
 	GinkgoHelper()
 	Expect(canceled.Message).To(ContainSubstring(reason))
 	lived := canceled.CompletionTimestamp.Sub(accepted.AcceptedTimestamp.Time)

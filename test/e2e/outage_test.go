@@ -34,7 +34,7 @@ var _ = Describe("A backup survives", Label("kill", "outage"), func() {
 			configure(ctx, slowMovers)
 			DeferCleanup(configure, "{}")
 			startBackup(ctx, namespace)
-			dataUpload(ctx, namespace, func(status v2alpha1.DataMoveStatus) bool { return status.Progress.BytesDone > 0 })
+			dataUpload(ctx, namespace, func(status v2alpha1.TransferStatus) bool { return status.Progress.BytesDone > 0 })
 
 			if program == apiServer {
 				// Velero 1.18 takes an API server that does not answer for the end of the DataUpload, and calls the backup Completed.

@@ -109,7 +109,7 @@ func dataUploads(ctx context.Context, backup string) ([]v2alpha1.DataUpload, err
 }
 
 // dataUpload waits for the only one of a backup to be as wanted.
-func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.DataMoveStatus) bool) v2alpha1.DataUpload {
+func dataUpload(ctx context.Context, backup string, wanted func(v2alpha1.TransferStatus) bool) v2alpha1.DataUpload {
 	GinkgoHelper()
 	return only(ctx, dataUploads, backup, wanted)
 }
@@ -122,7 +122,7 @@ func dataDownloads(ctx context.Context, restore string) ([]v2alpha1.DataDownload
 }
 
 // dataDownload waits for the only one of a restore to be as wanted.
-func dataDownload(ctx context.Context, restore string, wanted func(v2alpha1.DataMoveStatus) bool) v2alpha1.DataDownload {
+func dataDownload(ctx context.Context, restore string, wanted func(v2alpha1.TransferStatus) bool) v2alpha1.DataDownload {
 	GinkgoHelper()
 	return only(ctx, dataDownloads, restore, wanted)
 }
@@ -130,8 +130,8 @@ func dataDownload(ctx context.Context, restore string, wanted func(v2alpha1.Data
 // only waits until there is one DataUpload or DataDownload, and that is as wanted.
 func only[T any, P interface {
 	*T
-	v2alpha1.DataMove
-}](ctx context.Context, list func(context.Context, string) ([]T, error), name string, wanted func(v2alpha1.DataMoveStatus) bool,
+	v2alpha1.Transfer
+}](ctx context.Context, list func(context.Context, string) ([]T, error), name string, wanted func(v2alpha1.TransferStatus) bool,
 ) T {
 	GinkgoHelper()
 	var found T
@@ -140,19 +140,19 @@ func only[T any, P interface {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(all).To(HaveLen(1))
 		found = all[0]
-		status := P(&found).MoveStatus()
+		status := P(&found).TransferStatus()
 		g.Expect(wanted(*status)).To(BeTrue(), "phase %s: %s", status.Phase, status.Message)
 	}).Should(Succeed())
 	return found
 }
 
-func inPhase(phases ...v2alpha1.Phase) func(v2alpha1.DataMoveStatus) bool {
-	return func(status v2alpha1.DataMoveStatus) bool { return slices.Contains(phases, status.Phase) }
+func inPhase(phases ...v2alpha1.Phase) func(v2alpha1.TransferStatus) bool {
+	return func(status v2alpha1.TransferStatus) bool { return slices.Contains(phases, status.Phase) }
 }
 
 // waitsFor tells whether it was accepted and says that it waits for something.
-func waitsFor(what string) func(v2alpha1.DataMoveStatus) bool {
-	return func(status v2alpha1.DataMoveStatus) bool {
+func waitsFor(what string) func(v2alpha1.TransferStatus) bool {
+	return func(status v2alpha1.TransferStatus) bool {
 		return status.Phase == v2alpha1.PhaseAccepted && strings.Contains(status.Message, what)
 	}
 }

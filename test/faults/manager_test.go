@@ -23,8 +23,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -149,19 +149,19 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 		return watches
 	})
 	mgr, err := ctrl.NewManager(through, ctrl.Options{
-		Scheme: live.Scheme(), Cache: datamovement.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: live.Scheme(), Cache: transfer.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	engine := datamovement.Engine{
-		Options: datamovement.Options{
+	engine := transfer.Engine{
+		Options: transfer.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: manySlots,
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("node-agent"), Clock: clock.RealClock{},
-		Log: log, Queues: &datamovement.Queues{},
+		Log: log, Queues: &transfer.Queues{},
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	Expect(datamovement.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(transfer.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(dataupload.New(engine).SetupWithManager(running, mgr)).To(Succeed())
 	Expect(datadownload.New(engine).SetupWithManager(mgr)).To(Succeed())
 	ended := make(chan struct{})

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -18,11 +18,11 @@ type movement interface {
 	restOfCluster
 
 	// object is the DataUpload or DataDownload as Velero makes it.
-	object() v2alpha1.DataMove
+	object() v2alpha1.Transfer
 	// prepare makes what is there before the object.
 	prepare(ctx context.Context)
 	// reconciler is the one of the kind.
-	reconciler(engine datamovement.Engine) reconcile.Reconciler
+	reconciler(engine transfer.Engine) reconcile.Reconciler
 	// observe adds to a moment what only this kind has.
 	observe(ctx context.Context, m *moment)
 	// step lets those of the cluster's other controllers take a step that only this kind needs.

@@ -24,7 +24,7 @@ const killedCode = 137
 // moveData lets the mover run in the pod, from the moment its DataUpload or DataDownload is InProgress to its end.
 func (r *run) moveData(ctx context.Context) {
 	m := r.moment(ctx)
-	if m.phase() != inProgress || m.object.MoveSpec().Cancel || m.pod == nil || !m.pod.DeletionTimestamp.IsZero() ||
+	if m.phase() != inProgress || m.object.TransferSpec().Cancel || m.pod == nil || !m.pod.DeletionTimestamp.IsZero() ||
 		m.pod.Status.Phase != corev1.PodRunning || m.pod.Spec.NodeName != r.node {
 		return
 	}

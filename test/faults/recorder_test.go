@@ -21,12 +21,12 @@ type recorder struct{ client client.Client }
 
 // Eventf writes an Event.
 func (r *recorder) Eventf(regarding, _ runtime.Object, kind, reason, action, note string, args ...any) {
-	about := regarding.(v2alpha1.DataMove)
+	about := regarding.(v2alpha1.Transfer)
 	_ = r.client.Create(context.Background(), &eventsv1.Event{
 		// As with the real one, the name is whole: the API server takes none that is to be generated behind a dot.
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: fmt.Sprintf("%s.%s", about.GetName(), uuid.NewUUID())},
 		Regarding: corev1.ObjectReference{
-			Kind: about.MoveKind(), Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(),
+			Kind: about.TransferKind(), Namespace: about.GetNamespace(), Name: about.GetName(), UID: about.GetUID(),
 		},
 		EventTime: metav1.NowMicro(), ReportingController: "node-agent", ReportingInstance: "node-agent-test",
 		Type: kind, Reason: reason, Action: action, Note: fmt.Sprintf(note, args...),

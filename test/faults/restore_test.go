@@ -17,7 +17,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -50,7 +50,7 @@ func newRestore(name string) *restore {
 	}
 }
 
-func (d *restore) object() v2alpha1.DataMove {
+func (d *restore) object() v2alpha1.Transfer {
 	dd := d.DataDownload()
 	dd.Spec.SnapshotID = d.snapshotID
 	return dd
@@ -74,7 +74,7 @@ func (d *restore) Forget(ctx context.Context) {
 // directory is where the data of a PersistentVolume is.
 func directory(volume string) string { return filepath.Join(store.dir, volume) }
 
-func (*restore) reconciler(engine datamovement.Engine) reconcile.Reconciler {
+func (*restore) reconciler(engine transfer.Engine) reconcile.Reconciler {
 	return datadownload.New(engine)
 }
 

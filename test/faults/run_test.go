@@ -19,7 +19,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -177,8 +177,8 @@ func (r *run) restart(ctx context.Context) {
 		cached = r.conditions.alter(cached)
 	}
 	configured := r.config
-	r.agent = r.reconciler(datamovement.Engine{
-		Options: datamovement.Options{
+	r.agent = r.reconciler(transfer.Engine{
+		Options: transfer.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: func() *config.Config { return configured },
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
@@ -276,7 +276,7 @@ func (r *run) describe(ctx context.Context) string {
 	if m.object == nil {
 		return "it is gone"
 	}
-	return fmt.Sprintf("phase %s, message %q", m.phase(), m.object.MoveStatus().Message)
+	return fmt.Sprintf("phase %s, message %q", m.phase(), m.object.TransferStatus().Message)
 }
 
 // isSettled tells whether the DataUpload or DataDownload is at its end, and nothing is left to be done on its way.
@@ -328,7 +328,7 @@ func occupySlot(ctx context.Context) func(context.Context) {
 	other := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, GenerateName: "other-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: cluster.Location},
-		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: inProgress, Node: cluster.Node}},
+		Status:     v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: inProgress, Node: cluster.Node}},
 	}
 	Expect(live.Create(ctx, other)).To(Succeed())
 	return func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, other))).To(Succeed()) }

@@ -52,7 +52,7 @@ type act struct {
 // moment is the state of a run between two steps.
 type moment struct {
 	// object is the DataUpload or DataDownload, nil if it is gone. So are pod and the PVC that it mounts.
-	object v2alpha1.DataMove
+	object v2alpha1.Transfer
 	pvc    *corev1.PersistentVolumeClaim
 	pod    *corev1.Pod
 	// target and volume are the target PVC of a DataDownload and what was made for it, or nil.
@@ -64,10 +64,10 @@ func (m moment) phase() v2alpha1.Phase {
 	switch {
 	case m.object == nil:
 		return deleted
-	case m.object.MoveStatus().Phase == "":
+	case m.object.TransferStatus().Phase == "":
 		return isNew
 	default:
-		return m.object.MoveStatus().Phase
+		return m.object.TransferStatus().Phase
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -38,7 +38,7 @@ func newUpload(name string) *upload {
 	}}
 }
 
-func (u *upload) object() v2alpha1.DataMove { return u.DataUpload() }
+func (u *upload) object() v2alpha1.Transfer { return u.DataUpload() }
 
 func (u *upload) prepare(ctx context.Context) {
 	u.volume = store.fill(u.Name)
@@ -51,7 +51,7 @@ func (u *upload) Forget(ctx context.Context) {
 	Expect(os.RemoveAll(u.volume)).To(Succeed())
 }
 
-func (*upload) reconciler(engine datamovement.Engine) reconcile.Reconciler {
+func (*upload) reconciler(engine transfer.Engine) reconcile.Reconciler {
 	return dataupload.New(engine)
 }
 

@@ -76,7 +76,7 @@ func (r *run) judge(ctx context.Context) *verdict {
 	return v
 }
 
-func (r *run) judgeEnd(move v2alpha1.DataMove) {
+func (r *run) judgeEnd(move v2alpha1.Transfer) {
 	v := &r.verdict
 	wrong := func(format string, args ...any) { v.wrong = append(v.wrong, fmt.Sprintf(format, args...)) }
 	for _, err := range v.errors {
@@ -93,7 +93,7 @@ func (r *run) judgeEnd(move v2alpha1.DataMove) {
 		}
 		return
 	}
-	switch status := move.MoveStatus(); {
+	switch status := move.TransferStatus(); {
 	case r.scenario.want == deleted:
 		wrong("it is not gone")
 	case !r.mayEndIn(status.Phase):

@@ -256,7 +256,7 @@ func queue(ctx context.Context) func() {
 		// Of two that are made in one second the name decides.
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "a-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhasePrepared, Node: nodeName}},
+		Status:     v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: v2alpha1.PhasePrepared, Node: nodeName}},
 	}
 	return leaveLater(ctx, other)
 }

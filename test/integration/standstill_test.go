@@ -49,7 +49,7 @@ var _ = Describe("agents of which none can work", Ordered, func() {
 				CSISnapshot:           &v2alpha1.CSISnapshotSpec{VolumeSnapshot: name, StorageClass: fastClass},
 				BackupStorageLocation: "nowhere",
 			},
-			Status: v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: phase, AcceptedTimestamp: &metav1.Time{Time: time.Now()}}},
+			Status: v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: phase, AcceptedTimestamp: &metav1.Time{Time: time.Now()}}},
 		}
 		Expect(live.Create(ctx, du)).To(Succeed())
 		return du

@@ -16,8 +16,8 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/cluster"
 	"github.com/node-agent/node-agent/test/controlplane"
@@ -69,13 +69,13 @@ var _ = BeforeSuite(func() {
 
 	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{
 		Scheme:  scheme,
-		Cache:   datamovement.CacheOptions(velero),
+		Cache:   transfer.CacheOptions(velero),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	cached, reconcilerCache = mgr.GetClient(), mgr.GetCache()
 	ctx, stop := context.WithCancel(context.Background())
-	Expect(datamovement.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(transfer.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(dataupload.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	ended := make(chan struct{})
 	go func() {

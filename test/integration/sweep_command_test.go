@@ -68,7 +68,7 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 		running := &v2alpha1.DataUpload{
 			ObjectMeta: metav1.ObjectMeta{Namespace: sweepNamespace, Name: "nightly-8"},
 			Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-			Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress}},
+			Status:     v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: v2alpha1.PhaseInProgress}},
 		}
 		Expect(live.Create(ctx, running)).To(Succeed())
 		others := makeLeftovers(ctx, running.Name, running.UID)

@@ -20,9 +20,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -450,7 +450,7 @@ func sweeperOf(s *sweeping, reader client.Client) *sweep.Sweeper {
 	return &sweep.Sweeper{
 		Namespace: s.Namespace, Grace: s.Grace, Reader: reader, Live: live, Clock: s.clock, Log: s.Log,
 		Removers: map[string]sweep.Remover{v2alpha1.KindDataUpload: dataupload.New(
-			datamovement.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log})},
+			transfer.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log})},
 	}
 }
 
@@ -483,7 +483,7 @@ type failing struct {
 	fails int
 }
 
-func (f *failing) RemoveLeftovers(ctx context.Context, l datamovement.Leftovers) (string, error) {
+func (f *failing) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) (string, error) {
 	if f.fails > 0 {
 		f.fails--
 		return "", errors.New("the storage is on fire")

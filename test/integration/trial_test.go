@@ -23,8 +23,8 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -65,8 +65,8 @@ func newTrial(changes ...func(*trial)) *trial {
 	}
 	log := logrus.New()
 	log.SetOutput(GinkgoWriter)
-	t.r = dataupload.New(datamovement.Engine{
-		Options: datamovement.Options{
+	t.r = dataupload.New(transfer.Engine{
+		Options: transfer.Options{
 			Namespace: velero, NodeName: "agent-node", Config: config.Default, PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
@@ -214,7 +214,7 @@ func occupySlot(ctx context.Context) func() {
 	other := &v2alpha1.DataUpload{
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, GenerateName: "other-"},
 		Spec:       v2alpha1.DataUploadSpec{SnapshotType: v2alpha1.SnapshotTypeCSI, BackupStorageLocation: goodPlace},
-		Status:     v2alpha1.DataUploadStatus{DataMoveStatus: v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress, Node: nodeName}},
+		Status:     v2alpha1.DataUploadStatus{TransferStatus: v2alpha1.TransferStatus{Phase: v2alpha1.PhaseInProgress, Node: nodeName}},
 	}
 	return leaveLater(ctx, other)
 }
@@ -256,7 +256,7 @@ func (t *trial) events() []string {
 
 // restart forgets everything that a process can forget.
 func (t *trial) restart() {
-	t.r = dataupload.New(datamovement.Engine{
+	t.r = dataupload.New(transfer.Engine{
 		Options: t.r.Options, Client: t.r.Client, Live: t.r.Live, Events: t.r.Events, Clock: t.r.Clock, Log: t.r.Log,
 	})
 }

@@ -52,12 +52,12 @@ var _ = Describe("The policy for movers", Ordered, func() {
 			Expect(err).NotTo(HaveOccurred())
 			Expect(admin.Create(ctx, object.(client.Object))).To(Succeed(), m.file)
 		}
-		inProgress := v2alpha1.DataMoveStatus{Phase: v2alpha1.PhaseInProgress}
+		inProgress := v2alpha1.TransferStatus{Phase: v2alpha1.PhaseInProgress}
 		for _, name := range []string{"mine", "other"} {
 			meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 			for _, move := range []client.Object{
-				&v2alpha1.DataUpload{ObjectMeta: meta, Status: v2alpha1.DataUploadStatus{DataMoveStatus: inProgress}},
-				&v2alpha1.DataDownload{ObjectMeta: meta, Status: v2alpha1.DataDownloadStatus{DataMoveStatus: inProgress}},
+				&v2alpha1.DataUpload{ObjectMeta: meta, Status: v2alpha1.DataUploadStatus{TransferStatus: inProgress}},
+				&v2alpha1.DataDownload{ObjectMeta: meta, Status: v2alpha1.DataDownloadStatus{TransferStatus: inProgress}},
 			} {
 				Expect(admin.Create(ctx, move)).To(Succeed())
 			}

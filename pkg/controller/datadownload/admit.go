@@ -5,24 +5,24 @@ import (
 	"fmt"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // admit accepts a DataDownload whose target PVC is there, or refuses one that nobody could serve.
-func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) admit(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if message := invalid(&s.dd.Spec); message != "" {
 		s.End(v2alpha1.PhaseFailed, message)
-		return datamovement.Outcome{}, nil
+		return transfer.Outcome{}, nil
 	}
 	target, err := r.target(ctx, s.dd.Spec.TargetVolume)
 	if err != nil {
-		return datamovement.Outcome{}, err
+		return transfer.Outcome{}, err
 	}
 	if target == nil {
 		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
 		volume := s.dd.Spec.TargetVolume
-		return datamovement.WaitFor(targetPeriod, expose.Reason{
+		return transfer.WaitFor(targetPeriod, expose.Reason{
 			Code: targetMissing, Expected: true,
 			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
 		})
@@ -33,7 +33,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome,
 	s.target = target
 	s.use(r.Config().ForDownload(classOf(target)))
 	r.Accept(s.Scope, s.config)
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // invalid says what is wrong with a spec, or nothing.

@@ -9,7 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -25,23 +25,23 @@ func (s *scope) wantsCache() bool {
 }
 
 // ensureCachePVC makes the PVC for the cache, if one is configured.
-func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if !s.wantsCache() || s.Pod != nil {
-		return datamovement.Outcome{}, nil
+		return transfer.Outcome{}, nil
 	}
 	pvc, err := r.cachePVC(ctx, s, r.Client)
-	if err != nil || pvc != nil && !datamovement.IsDeleting(pvc) {
-		return datamovement.Outcome{}, err
+	if err != nil || pvc != nil && !transfer.IsDeleting(pvc) {
+		return transfer.Outcome{}, err
 	}
 	class, err := r.StorageClass(ctx, s.config.CachePVC.StorageClass)
 	switch {
 	case err != nil:
-		return datamovement.Outcome{}, err
+		return transfer.Outcome{}, err
 	case class == nil:
-		return datamovement.Outcome{}, datamovement.Waiting(cachePVCRefused,
+		return transfer.Outcome{}, transfer.Waiting(cachePVCRefused,
 			"cachePVC: storage class %q not found", s.config.CachePVC.StorageClass)
 	case class.ReclaimPolicy != nil && *class.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete:
-		return datamovement.Outcome{}, datamovement.Waiting(cachePVCRefused,
+		return transfer.Outcome{}, transfer.Waiting(cachePVCRefused,
 			"cachePVC: storage class %q has reclaim policy %s, so that each restore would leave a volume behind; it must be Delete",
 			class.Name, *class.ReclaimPolicy)
 	}
@@ -50,8 +50,8 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) (datamovement
 		limit = expose.DefaultCacheLimit
 	}
 	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(limit))
-	_, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "cachePVC", desired)
-	return datamovement.Outcome{}, err
+	_, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "cachePVC", desired)
+	return transfer.Outcome{}, err
 }
 
 // cachePVC reads the cachePVC; nil if there is none of ours.
@@ -81,7 +81,7 @@ func (r *Reconciler) removeCachePVC(ctx context.Context, s *scope) (string, erro
 	if err != nil || pvc == nil {
 		return "", err
 	}
-	if datamovement.IsDeleting(pvc) {
+	if transfer.IsDeleting(pvc) {
 		return "cachePVC " + pvc.Name, nil
 	}
 	return "cachePVC " + pvc.Name, r.Delete(ctx, "cachePVC", pvc)

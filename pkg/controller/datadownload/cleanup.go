@@ -8,19 +8,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // cleanUp removes everything that was made for a DataDownload that has ended, and in the end the finalizer. A volume that
 // belongs to the target PVC is not part of that, however the DataDownload has ended.
-func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (datamovement.Outcome, error) {
-	nothingMissed := func(ctx context.Context, s *datamovement.Scope) (string, error) {
+func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (transfer.Outcome, error) {
+	nothingMissed := func(ctx context.Context, s *transfer.Scope) (string, error) {
 		return r.CheckNothingMissed(ctx, s, nil)
 	}
-	return r.CleanUp(ctx, s.Scope, datamovement.With(s, r.settleHandOver),
-		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone,
-		datamovement.With(s, r.removeCopies), nothingMissed)
+	return r.CleanUp(ctx, s.Scope, transfer.With(s, r.settleHandOver),
+		r.RemovePod, transfer.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone,
+		transfer.With(s, r.removeCopies), nothingMissed)
 }
 
 // settleHandOver decides about a volume whose hand-over was cut off. The target PVC may name it already: then it gets it. A

@@ -1,6 +1,6 @@
 // Package datadownload holds what makes a DataDownload different from a DataUpload: the target PVC that waits for its data,
 // the restorePVC and restore pod through which the data gets into a volume, and how that volume is handed over to the target
-// PVC. All else is in package datamovement.
+// PVC. All else is in package transfer.
 package datadownload
 
 import (
@@ -11,31 +11,31 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // Reconciler moves DataDownloads from New to Completed, Failed or Canceled.
 type Reconciler struct {
-	datamovement.Engine
+	transfer.Engine
 }
 
 // New makes a Reconciler of an engine.
-func New(engine datamovement.Engine) *Reconciler {
+func New(engine transfer.Engine) *Reconciler {
 	r := &Reconciler{}
-	r.Engine = engine.For(datamovement.Kind{
+	r.Engine = engine.For(transfer.Kind{
 		Words:       expose.WordsFor(v2alpha1.KindDataDownload),
-		New:         func() v2alpha1.DataMove { return &v2alpha1.DataDownload{} },
+		New:         func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
 		Observe:     r.observe,
 		Succeed:     succeed,
-		FailureHint: func(*datamovement.Scope, string) string { return "" },
+		FailureHint: func(*transfer.Scope, string) string { return "" },
 		Completed:   completed,
 	})
 	return r
 }
 
 // steps are in the order in which a DataDownload meets them.
-func (r *Reconciler) steps(s *scope) []datamovement.Step {
+func (r *Reconciler) steps(s *scope) []transfer.Step {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -44,51 +44,51 @@ func (r *Reconciler) steps(s *scope) []datamovement.Step {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	return []datamovement.Step{
-		{Name: "guard", Phases: in(isNew), Run: datamovement.With(s, guard)},
-		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: datamovement.With(s, r.cancel)},
-		{Name: "admit", Phases: in(isNew), Run: datamovement.With(s, r.admit)},
+	return []transfer.Step{
+		{Name: "guard", Phases: in(isNew), Run: transfer.With(s, guard)},
+		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: transfer.With(s, r.cancel)},
+		{Name: "admit", Phases: in(isNew), Run: transfer.With(s, r.admit)},
 		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "target", Phases: in(accepted), Run: datamovement.With(s, r.awaitTarget)},
-		{Name: "cachePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureCachePVC)},
-		{Name: "copies", Phases: in(accepted), Run: datamovement.With(s, r.ensureCopies)},
-		{Name: "restorePVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePVC)},
+		{Name: "target", Phases: in(accepted), Run: transfer.With(s, r.awaitTarget)},
+		{Name: "cachePVC", Phases: in(accepted), Run: transfer.With(s, r.ensureCachePVC)},
+		{Name: "copies", Phases: in(accepted), Run: transfer.With(s, r.ensureCopies)},
+		{Name: "restorePVC", Phases: in(accepted), Run: transfer.With(s, r.ensureRestorePVC)},
 		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "restorePod", Phases: in(accepted), Run: datamovement.With(s, r.ensureRestorePod)},
+		{Name: "restorePod", Phases: in(accepted), Run: transfer.With(s, r.ensureRestorePod)},
 		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
 		{Name: "start", Phases: in(prepared), Run: r.Start},
-		{Name: "finish", Phases: in(inProgress), Run: datamovement.With(s, r.finish)},
-		{Name: "handOver", Phases: in(inProgress), Run: datamovement.With(s, r.handOver)},
+		{Name: "finish", Phases: in(inProgress), Run: transfer.With(s, r.finish)},
+		{Name: "handOver", Phases: in(inProgress), Run: transfer.With(s, r.handOver)},
 		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: ended, Run: datamovement.With(s, r.cleanUp)},
+		{Name: "cleanUp", Phases: ended, Run: transfer.With(s, r.cleanUp)},
 	}
 }
 
 // guard adds the finalizer, before anything is made that it must guard.
-func guard(_ context.Context, s *scope) (datamovement.Outcome, error) {
-	if !datamovement.IsDeleting(s.dd) {
+func guard(_ context.Context, s *scope) (transfer.Outcome, error) {
+	if !transfer.IsDeleting(s.dd) {
 		controllerutil.AddFinalizer(s.dd, v2alpha1.Finalizer)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // cancel ends a DataDownload that shall be canceled, unless the target PVC has its volume already: then it is as good as done.
-func (r *Reconciler) cancel(ctx context.Context, s *scope) (datamovement.Outcome, error) {
-	if s.restored != nil && (s.dd.Spec.Cancel || datamovement.IsDeleting(s.dd)) {
+func (r *Reconciler) cancel(ctx context.Context, s *scope) (transfer.Outcome, error) {
+	if s.restored != nil && (s.dd.Spec.Cancel || transfer.IsDeleting(s.dd)) {
 		if target, err := r.target(ctx, s.dd.Spec.TargetVolume); err != nil || isFor(target, s.restored.Volume) {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
 	}
 	return r.Cancel(ctx, s.Scope)
 }
 
 // finish waits for the restore pod. What it has restored is written down before anything is done with it.
-func (r *Reconciler) finish(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) finish(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.restored != nil {
-		return datamovement.Outcome{}, nil
+		return transfer.Outcome{}, nil
 	}
 	if err := r.lookUpPVC(ctx, s); err != nil {
-		return datamovement.Outcome{}, err
+		return transfer.Outcome{}, err
 	}
 	end, err := r.Finish(ctx, s.Scope)
 	if err == nil && restoredOf(s.dd) != nil {

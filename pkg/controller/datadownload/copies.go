@@ -3,7 +3,7 @@ package datadownload
 import (
 	"context"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // copies are what the driver needs beside the restorePVC. The section counts for all restores, and not every volume needs them, so
@@ -11,14 +11,14 @@ import (
 // for one, each pass looks for it.
 //
 // Documented in Velero as secretNames and configMapNames of restorePVC.
-func (s *scope) copies() datamovement.Copies {
-	return datamovement.Copies{
+func (s *scope) copies() transfer.Copies {
+	return transfer.Copies{
 		From: s.dd.Spec.TargetVolume.Namespace, NamedBy: "restorePVC", Optional: true,
 		SecretNames: s.config.SecretNames, ConfigMapNames: s.config.ConfigMapNames,
 	}
 }
 
-func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	return r.EnsureCopies(ctx, s.Scope, s.copies())
 }
 

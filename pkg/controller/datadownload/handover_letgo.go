@@ -3,7 +3,7 @@ package datadownload
 import (
 	"context"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // letGo removes restore pod and restorePVC from the volume. A volume that is still mounted would be mounted twice.
@@ -20,7 +20,7 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, h *hands) (string, err
 	if s.PVC == nil {
 		return "", nil
 	}
-	if datamovement.IsDeleting(s.PVC) {
+	if transfer.IsDeleting(s.PVC) {
 		return waiting("restorePVC " + s.PVC.Name), nil
 	}
 	// Its volume is retained, so the PVC alone goes.

@@ -5,13 +5,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataDownload. Persistent volumes are
 // found by their label, a cachePVC by its name.
-func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftovers) (string, error) {
+func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) (string, error) {
 	s := newScope(r.NewScope(l.Move))
 	for _, obj := range l.Objects {
 		switch typed := obj.(type) {
@@ -23,6 +23,6 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftove
 			}
 		}
 	}
-	return datamovement.RemoveInOrder(ctx, s.Scope, datamovement.With(s, r.settleHandOver),
-		r.RemovePod, datamovement.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone)
+	return transfer.RemoveInOrder(ctx, s.Scope, transfer.With(s, r.settleHandOver),
+		r.RemovePod, transfer.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone)
 }

@@ -7,26 +7,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureRestorePod makes the pod that writes to the restorePVC.
-func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.Pod == nil {
 		pod, err := r.restorePod(ctx, s)
 		if err != nil {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
-		if s.Pod, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "restore pod", pod); err != nil {
-			return datamovement.Outcome{}, err
+		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restore pod", pod); err != nil {
+			return transfer.Outcome{}, err
 		}
 	}
-	if datamovement.IsDeleting(s.Pod) {
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	if transfer.IsDeleting(s.Pod) {
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"restore pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // restorePod gathers what the restore pod is built from.

@@ -7,27 +7,27 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureRestorePVC makes the PVC whose volume the data is written to. All attempts write to the same one.
-func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.PVC == nil {
 		var err error
 		desired := expose.RestorePVC(s.dd, s.target)
-		if s.PVC, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "restorePVC", desired); err != nil {
-			return datamovement.Outcome{}, err
+		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restorePVC", desired); err != nil {
+			return transfer.Outcome{}, err
 		}
 	}
-	if datamovement.IsDeleting(s.PVC) {
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	if transfer.IsDeleting(s.PVC) {
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
 	if s.PVC.Status.Phase == corev1.ClaimBound {
-		return datamovement.Outcome{}, r.claimVolume(ctx, s)
+		return transfer.Outcome{}, r.claimVolume(ctx, s)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // claimVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its
@@ -52,6 +52,6 @@ func (r *Reconciler) lookUpPVC(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var err error
-	s.PVC, err = datamovement.Owned(ctx, r.Live, s.dd, &corev1.PersistentVolumeClaim{})
+	s.PVC, err = transfer.Owned(ctx, r.Live, s.dd, &corev1.PersistentVolumeClaim{})
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 )
@@ -41,7 +41,7 @@ func restoredOf(dd *v2alpha1.DataDownload) *restored {
 }
 
 // succeed takes the result of the restore pod over. The DataDownload ends when the target PVC has the volume.
-func succeed(s *datamovement.Scope, terminationMessage string) {
+func succeed(s *transfer.Scope, terminationMessage string) {
 	status := s.Status()
 	moved, err := result.ParseRestored(terminationMessage)
 	switch {
@@ -59,7 +59,7 @@ func succeed(s *datamovement.Scope, terminationMessage string) {
 	if err != nil {
 		panic(fmt.Sprintf("marshal result: %v", err)) // a string and a number can always be marshalled
 	}
-	datamovement.SetAnnotation(s.Object, restoredAnnotation, string(text))
+	transfer.SetAnnotation(s.Object, restoredAnnotation, string(text))
 	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start
 	if status.StartTimestamp == nil {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}
@@ -68,12 +68,12 @@ func succeed(s *datamovement.Scope, terminationMessage string) {
 }
 
 // again lets what was found be written, and goes on in another pass.
-func again() (datamovement.Outcome, error) {
-	return datamovement.WaitFor(time.Millisecond, expose.Reason{})
+func again() (transfer.Outcome, error) {
+	return transfer.WaitFor(time.Millisecond, expose.Reason{})
 }
 
 // completed tells about a success.
-func completed(s *datamovement.Scope) string {
+func completed(s *transfer.Scope) string {
 	dd := s.Object.(*v2alpha1.DataDownload)
 	s.Log.WithField("phase", dd.Status.Phase).WithField("volume", volumeOf(dd)).Info("completed")
 	return fmt.Sprintf("%d bytes restored into volume %s of PVC %s/%s", dd.Status.Progress.TotalBytes, volumeOf(dd),

@@ -7,12 +7,12 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // scope holds what one pass over a DataDownload has read and decided.
 type scope struct {
-	*datamovement.Scope
+	*transfer.Scope
 	// dd is the Object of the Scope.
 	dd *v2alpha1.DataDownload
 
@@ -24,15 +24,15 @@ type scope struct {
 	restored *restored
 }
 
-func newScope(s *datamovement.Scope) *scope {
+func newScope(s *transfer.Scope) *scope {
 	dd := s.Object.(*v2alpha1.DataDownload)
 	return &scope{Scope: s, dd: dd, restored: restoredOf(dd)}
 }
 
 // observe reads what exists for DataDownloads only, and returns the steps of the pass.
-func (r *Reconciler) observe(_ context.Context, shared *datamovement.Scope) ([]datamovement.Step, error) {
+func (r *Reconciler) observe(_ context.Context, shared *transfer.Scope) ([]transfer.Step, error) {
 	s := newScope(shared)
-	s.use(datamovement.Configuration(shared, config.Download{}))
+	s.use(transfer.Configuration(shared, config.Download{}))
 	return r.steps(s), nil
 }
 

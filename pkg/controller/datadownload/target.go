@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -30,28 +30,28 @@ const targetPeriod = 5 * time.Second
 // restore pod comes to run.
 //
 // Documented in Velero under "Volume Snapshot Data Movement Restore - PVC Configuration".
-func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	volume := s.dd.Spec.TargetVolume
 	if s.target == nil {
 		var err error
 		if s.target, err = r.target(ctx, volume); err != nil {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
 	}
 	switch {
 	case s.target == nil:
-		return datamovement.Outcome{}, datamovement.Terminal("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
+		return transfer.Outcome{}, transfer.Terminal("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
 	case s.target.Spec.VolumeName != "":
-		return datamovement.Outcome{}, datamovement.Terminal("target PVC %s/%s is bound to volume %s already",
+		return transfer.Outcome{}, transfer.Terminal("target PVC %s/%s is bound to volume %s already",
 			volume.Namespace, volume.PVC, s.target.Spec.VolumeName)
 	case s.PVC != nil, s.config.IgnoreDelayBinding, expose.SelectedNode(s.target) != "":
-		return datamovement.Outcome{}, nil
+		return transfer.Outcome{}, nil
 	}
 	class, err := r.StorageClass(ctx, classOf(s.target))
-	if err != nil || class == nil || !datamovement.DelaysBinding(class) {
-		return datamovement.Outcome{}, err // a class that is missing keeps the restorePVC from being bound, which says so
+	if err != nil || class == nil || !transfer.DelaysBinding(class) {
+		return transfer.Outcome{}, err // a class that is missing keeps the restorePVC from being bound, which says so
 	}
-	return datamovement.WaitFor(targetPeriod, expose.Reason{
+	return transfer.WaitFor(targetPeriod, expose.Reason{
 		Code: targetUnused, Expected: true,
 		Message: fmt.Sprintf("target PVC %s/%s waits for a pod that uses it: storage class %q binds with the first consumer",
 			volume.Namespace, volume.PVC, class.Name),
@@ -69,7 +69,7 @@ func (r *Reconciler) target(ctx context.Context, volume v2alpha1.TargetVolumeSpe
 		}
 		return nil, fmt.Errorf("reading target PVC %s: %w", key, err)
 	}
-	if datamovement.IsDeleting(pvc) {
+	if transfer.IsDeleting(pvc) {
 		return nil, nil
 	}
 	return pvc, nil

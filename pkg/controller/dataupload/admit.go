@@ -4,15 +4,15 @@ import (
 	"context"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
-func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) admit(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if message := invalid(&s.du.Spec); message != "" {
 		s.End(v2alpha1.PhaseFailed, message)
-		return datamovement.Outcome{}, nil
+		return transfer.Outcome{}, nil
 	}
 	if end, err := r.AwaitPreparation(ctx, s.Scope); end.Waits || err != nil {
 		return end, err
@@ -22,7 +22,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) (datamovement.Outcome,
 		r.Warn(s.Scope, "SPCNoRelabelingIgnored",
 			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.Class)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // invalid says what is wrong with a spec, or nothing.

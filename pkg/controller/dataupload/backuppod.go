@@ -5,26 +5,26 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureBackupPod makes the pod that reads the backupPVC.
-func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.Pod == nil {
 		pod, err := r.backupPod(ctx, s)
 		if err != nil {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
-		if s.Pod, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "backup pod", pod); err != nil {
-			return datamovement.Outcome{}, err
+		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backup pod", pod); err != nil {
+			return transfer.Outcome{}, err
 		}
 	}
-	if datamovement.IsDeleting(s.Pod) {
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	if transfer.IsDeleting(s.Pod) {
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"backup pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // backupPod gathers what the backup pod is built from.

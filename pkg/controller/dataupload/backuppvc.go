@@ -3,24 +3,24 @@ package dataupload
 import (
 	"context"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureBackupPVC makes the backupPVC from the alias VolumeSnapshot.
-func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.PVC == nil {
 		volume, err := r.volumeOf(ctx, s)
 		if err != nil {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
-		if s.PVC, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "backupPVC", expose.BackupPVC(s.du, s.section, volume)); err != nil {
-			return datamovement.Outcome{}, err
+		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backupPVC", expose.BackupPVC(s.du, s.section, volume)); err != nil {
+			return transfer.Outcome{}, err
 		}
 	}
-	if datamovement.IsDeleting(s.PVC) {
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	if transfer.IsDeleting(s.PVC) {
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"backupPVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }

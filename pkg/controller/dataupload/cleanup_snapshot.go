@@ -7,7 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -28,7 +28,7 @@ func (r *Reconciler) removeBoth(ctx context.Context, s *scope) (string, error) {
 		}
 		return r.removeAlias(ctx, s)
 	}
-	if s.aliasContent != nil && !datamovement.IsDeleting(s.aliasContent) {
+	if s.aliasContent != nil && !transfer.IsDeleting(s.aliasContent) {
 		intact, err := r.sourceIntact(ctx, s)
 		if err != nil {
 			return "", err
@@ -53,7 +53,7 @@ func (r *Reconciler) knowOwner(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var err error
-	s.aliasContent, err = datamovement.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	s.aliasContent, err = transfer.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	return err
 }
 
@@ -72,7 +72,7 @@ func (r *Reconciler) sourceIntact(ctx context.Context, s *scope) (bool, error) {
 func (r *Reconciler) removeAlias(ctx context.Context, s *scope) (string, error) {
 	if s.alias != nil {
 		remaining := "volumesnapshot " + s.alias.Namespace + "/" + s.alias.Name
-		if datamovement.IsDeleting(s.alias) {
+		if transfer.IsDeleting(s.alias) {
 			return remaining, nil
 		}
 		return remaining, r.Delete(ctx, "volumesnapshot", s.alias)
@@ -81,7 +81,7 @@ func (r *Reconciler) removeAlias(ctx context.Context, s *scope) (string, error) 
 		return "", nil
 	}
 	remaining := "volumesnapshotcontent " + s.aliasContent.Name
-	if datamovement.IsDeleting(s.aliasContent) {
+	if transfer.IsDeleting(s.aliasContent) {
 		return remaining, nil
 	}
 	if owns(s.aliasContent) && s.aliasContent.Annotations[expose.BeingDeletedAnnotation] == "" {
@@ -103,7 +103,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 	if source != nil && !r.isSourceOf(s, source) {
 		source = nil
 	}
-	if source != nil && datamovement.IsDeleting(source) {
+	if source != nil && transfer.IsDeleting(source) {
 		return "volumesnapshot " + source.Namespace + "/" + source.Name, nil
 	}
 	content, err := r.sourceContent(ctx, r.sourceContentName(s, source))
@@ -120,7 +120,7 @@ func (r *Reconciler) removeSource(ctx context.Context, s *scope) (string, error)
 		return "", err
 	}
 	remaining := "source volumesnapshotcontent"
-	if content != nil && source == nil && datamovement.IsDeleting(content) {
+	if content != nil && source == nil && transfer.IsDeleting(content) {
 		return remaining, nil
 	}
 	return remaining, r.deleteSource(ctx, s, source)
@@ -133,7 +133,7 @@ func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, 
 		return "", err
 	}
 	remaining := "volumesnapshot " + source.Namespace + "/" + source.Name
-	if datamovement.IsDeleting(source) {
+	if transfer.IsDeleting(source) {
 		return remaining, nil
 	}
 	content, err := r.sourceContent(ctx, expose.BoundContent(source))

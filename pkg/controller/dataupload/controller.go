@@ -1,5 +1,5 @@
 // Package dataupload holds what makes a DataUpload different from a DataDownload: the snapshot that is taken over and becomes
-// a backupPVC, the backup pod that reads it, and how both are cleaned up. All else is in package datamovement.
+// a backupPVC, the backup pod that reads it, and how both are cleaned up. All else is in package transfer.
 package dataupload
 
 import (
@@ -8,25 +8,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // Reconciler moves DataUploads from New to Completed, Failed or Canceled.
 type Reconciler struct {
-	datamovement.Engine
+	transfer.Engine
 }
 
 // New makes a Reconciler of an engine.
-func New(engine datamovement.Engine) *Reconciler {
+func New(engine transfer.Engine) *Reconciler {
 	r := &Reconciler{}
-	r.Engine = engine.For(datamovement.Kind{
+	r.Engine = engine.For(transfer.Kind{
 		Words:            expose.WordsFor(v2alpha1.KindDataUpload),
-		New:              func() v2alpha1.DataMove { return &v2alpha1.DataUpload{} },
+		New:              func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
 		WritesRepository: true,
 		Observe:          r.observe,
 		Succeed:          r.succeed,
-		FailureHint: func(s *datamovement.Scope, failure string) string {
+		FailureHint: func(s *transfer.Scope, failure string) string {
 			return expose.FailureHint(s.Pod, s.Class, failure)
 		},
 		Completed: completed,
@@ -35,7 +35,7 @@ func New(engine datamovement.Engine) *Reconciler {
 }
 
 // steps are in the order in which a DataUpload meets them.
-func (r *Reconciler) steps(s *scope) []datamovement.Step {
+func (r *Reconciler) steps(s *scope) []transfer.Step {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -44,35 +44,35 @@ func (r *Reconciler) steps(s *scope) []datamovement.Step {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	return []datamovement.Step{
-		{Name: "guard", Phases: in(isNew), Run: datamovement.With(s, guard)},
+	return []transfer.Step{
+		{Name: "guard", Phases: in(isNew), Run: transfer.With(s, guard)},
 		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: r.Cancel},
-		{Name: "admit", Phases: in(isNew), Run: datamovement.With(s, r.admit)},
+		{Name: "admit", Phases: in(isNew), Run: transfer.With(s, r.admit)},
 		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "snapshot", Phases: in(accepted), Run: datamovement.With(s, r.ensureSnapshot)},
-		{Name: "copies", Phases: in(accepted), Run: datamovement.With(s, r.ensureCopies)},
-		{Name: "backupPVC", Phases: in(accepted), Run: datamovement.With(s, r.ensureBackupPVC)},
+		{Name: "snapshot", Phases: in(accepted), Run: transfer.With(s, r.ensureSnapshot)},
+		{Name: "copies", Phases: in(accepted), Run: transfer.With(s, r.ensureCopies)},
+		{Name: "backupPVC", Phases: in(accepted), Run: transfer.With(s, r.ensureBackupPVC)},
 		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "backupPod", Phases: in(accepted), Run: datamovement.With(s, r.ensureBackupPod)},
+		{Name: "backupPod", Phases: in(accepted), Run: transfer.With(s, r.ensureBackupPod)},
 		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
-		{Name: "start", Phases: in(prepared), Run: datamovement.With(s, r.start)},
+		{Name: "start", Phases: in(prepared), Run: transfer.With(s, r.start)},
 		{Name: "finish", Phases: in(inProgress), Run: r.Finish},
 		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: ended, Run: datamovement.With(s, r.cleanUp)},
+		{Name: "cleanUp", Phases: ended, Run: transfer.With(s, r.cleanUp)},
 	}
 }
 
 // guard adds the finalizer, so that the source snapshot, which was made for the DataUpload, goes with it however it ends.
 // What is behind a snapshot of another type nobody here knows.
-func guard(_ context.Context, s *scope) (datamovement.Outcome, error) {
-	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !datamovement.IsDeleting(s.du) {
+func guard(_ context.Context, s *scope) (transfer.Outcome, error) {
+	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !transfer.IsDeleting(s.du) {
 		controllerutil.AddFinalizer(s.du, v2alpha1.Finalizer)
 	}
-	return datamovement.Outcome{}, nil
+	return transfer.Outcome{}, nil
 }
 
 // start lets the mover begin.
-func (r *Reconciler) start(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) start(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	end, err := r.Start(ctx, s.Scope)
 	if s.Phase() == v2alpha1.PhaseInProgress {
 		s.du.Status.NodeOS = v2alpha1.NodeOSLinux

@@ -3,20 +3,20 @@ package dataupload
 import (
 	"context"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // copies are what the driver needs beside the backupPVC, which asks for the same as the source PVC.
 //
 // Documented in Velero as secretNames and configMapNames of backupPVC.
-func (s *scope) copies() datamovement.Copies {
-	return datamovement.Copies{
+func (s *scope) copies() transfer.Copies {
+	return transfer.Copies{
 		From: s.du.Spec.SourceNamespace, NamedBy: "backupPVC." + s.Class,
 		SecretNames: s.section.SecretNames, ConfigMapNames: s.section.ConfigMapNames,
 	}
 }
 
-func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	return r.EnsureCopies(ctx, s.Scope, s.copies())
 }
 

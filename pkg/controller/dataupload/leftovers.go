@@ -10,13 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataUpload.
-func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftovers) (string, error) {
+func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) (string, error) {
 	s := newScope(r.NewScope(l.Move))
 	// source is the source's VolumeSnapshotContent, if the alias was about to take over from it.
 	var source *snapshotv1.VolumeSnapshotContent
@@ -39,7 +39,7 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l datamovement.Leftove
 	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
 		return r.removeLeftSnapshots(ctx, s, source)
 	}
-	return datamovement.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, datamovement.With(s, removeSnapshots))
+	return transfer.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, transfer.With(s, removeSnapshots))
 }
 
 // removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 	"github.com/node-agent/node-agent/pkg/mover/result"
@@ -14,7 +14,7 @@ import (
 const emptyVolume = "volume was empty so no data was upload"
 
 // succeed takes the result of the backup pod over.
-func (r *Reconciler) succeed(s *datamovement.Scope, terminationMessage string) {
+func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) {
 	moved, err := result.Parse(terminationMessage)
 	if err != nil {
 		s.End(v2alpha1.PhaseFailed, fmt.Sprintf("backup pod succeeded, but left no usable result: %v", err))
@@ -33,7 +33,7 @@ func (r *Reconciler) succeed(s *datamovement.Scope, terminationMessage string) {
 }
 
 // completed tells about a success.
-func completed(s *datamovement.Scope) string {
+func completed(s *transfer.Scope) string {
 	status := s.Object.(*v2alpha1.DataUpload).Status
 	s.Log.WithField("phase", status.Phase).WithField("snapshotID", status.SnapshotID).Info("completed")
 	metrics.ObserveIncremental(status.IncrementalBytes)

@@ -8,29 +8,29 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // ensureSnapshot makes the storage snapshot available in the DataUpload's namespace through the alias VolumeSnapshot,
 // and then takes it over from the source, so that deleting the source's namespace cannot take it away.
-func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (datamovement.Outcome, error) {
+func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (transfer.Outcome, error) {
 	if s.aliasContent == nil || s.alias == nil {
 		if err := r.makeAlias(ctx, s); err != nil {
-			return datamovement.Outcome{}, err
+			return transfer.Outcome{}, err
 		}
 	}
 	switch {
-	case datamovement.IsDeleting(s.aliasContent):
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	case transfer.IsDeleting(s.aliasContent):
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
-	case datamovement.IsDeleting(s.alias):
-		return datamovement.Outcome{}, datamovement.Waiting(datamovement.BeingDeleted,
+	case transfer.IsDeleting(s.alias):
+		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
 			"volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
 	case !expose.IsReady(s.alias):
-		return datamovement.Wait(expose.Snapshot(s.alias))
+		return transfer.Wait(expose.Snapshot(s.alias))
 	}
-	return datamovement.Outcome{}, r.takeOver(ctx, s)
+	return transfer.Outcome{}, r.takeOver(ctx, s)
 }
 
 // makeAlias creates what is missing of the alias pair, content first: a VolumeSnapshot without content would be an error
@@ -47,7 +47,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	}
 	if s.aliasContent == nil {
 		if source == nil {
-			return datamovement.Waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+			return transfer.Waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
 				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
 		}
 		if err := r.makeAliasContent(ctx, s, source); err != nil {
@@ -60,7 +60,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 			annotations = source.Annotations
 		}
 		alias := expose.AliasSnapshot(s.du, s.aliasContent, annotations)
-		s.alias, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", alias)
+		s.alias, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", alias)
 	}
 	return err
 }
@@ -68,7 +68,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 // adoptAliasContent finds a content that stock Velero has made before it was replaced. The cache holds marked ones only, so it is
 // marked.
 func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
-	content, err := datamovement.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	content, err := transfer.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	if err != nil || content == nil {
 		return err
 	}
@@ -78,21 +78,21 @@ func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
 	if !expose.IsReady(source) {
-		return datamovement.WaitingOn(expose.Snapshot(source))
+		return transfer.WaitingOn(expose.Snapshot(source))
 	}
 	content, err := r.sourceContent(ctx, expose.BoundContent(source))
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return datamovement.Waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
+		return transfer.Waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
 	if err != nil {
-		return datamovement.Waiting(expose.WaitingForVolumeSnapshot, "%v", err)
+		return transfer.Waiting(expose.WaitingForVolumeSnapshot, "%v", err)
 	}
-	s.aliasContent, err = datamovement.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
+	s.aliasContent, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
 	return err
 }
 

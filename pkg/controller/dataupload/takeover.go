@@ -7,7 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -26,7 +26,7 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
 	}
 	if owns(s.aliasContent) {
 		// An earlier pass took over. It may have been cut off before the source was gone.
-		if source == nil || datamovement.IsDeleting(source) || !r.isSourceOf(s, source) {
+		if source == nil || transfer.IsDeleting(source) || !r.isSourceOf(s, source) {
 			return nil
 		}
 		return r.deleteSource(ctx, s, source)
@@ -48,7 +48,7 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) error {
 
 // deleteSource deletes the source VolumeSnapshot and its content, which owns nothing any more.
 func (r *Reconciler) deleteSource(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
-	if source != nil && !datamovement.IsDeleting(source) && r.isSourceOf(s, source) {
+	if source != nil && !transfer.IsDeleting(source) && r.isSourceOf(s, source) {
 		if err := r.Delete(ctx, "source volumesnapshot", source); err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -65,7 +65,7 @@ func (r *Reconciler) sourcePVC(ctx context.Context, s *scope) (*corev1.Persisten
 func withoutPVC(s *scope, volume *expose.Volume) error {
 	mode := s.aliasContent.Spec.SourceVolumeMode
 	if mode == nil || volume.Size.Cmp(resource.Quantity{}) <= 0 {
-		return datamovement.Waiting(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
+		return transfer.Waiting(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	}
 	volume.Mode = *mode
@@ -81,7 +81,7 @@ func (r *Reconciler) topology(ctx context.Context, s *scope, pvc *corev1.Persist
 	if err != nil {
 		return nil, err
 	}
-	if class != nil && !datamovement.DelaysBinding(class) || pvc.Spec.VolumeName == "" {
+	if class != nil && !transfer.DelaysBinding(class) || pvc.Spec.VolumeName == "" {
 		return nil, nil
 	}
 	pv := &corev1.PersistentVolume{}

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // Object is one object that was left over.
@@ -52,7 +52,7 @@ type Orphans struct {
 	// Objects are in the order of kinds, which is that of removal.
 	Objects []Object
 
-	leftovers datamovement.Leftovers
+	leftovers transfer.Leftovers
 }
 
 // UID is that of the owner.
@@ -82,7 +82,7 @@ func (s *Sweeper) find(ctx context.Context, reader client.Reader, selector clien
 
 // judge tells whether nobody cleans up after the owner, and completes the group if so. move is what has the owner's name; nil if
 // there is none.
-func (s *Sweeper) judge(group *Orphans, move v2alpha1.DataMove) bool {
+func (s *Sweeper) judge(group *Orphans, move v2alpha1.Transfer) bool {
 	// Nothing tells when the owner was deleted; then the youngest object says how long ago something still happened.
 	since := time.Time{}
 	for _, object := range group.Objects {
@@ -98,10 +98,10 @@ func (s *Sweeper) judge(group *Orphans, move v2alpha1.DataMove) bool {
 		group.Why = fmt.Sprintf("the %s is gone", group.kind)
 	case move.GetUID() != group.uid:
 		group.Why = fmt.Sprintf("the %s is gone, and another one has its name", group.kind)
-	case move.MoveStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer):
-		group.Why = fmt.Sprintf("the %s is %s, but lost its finalizer before all was removed", group.kind, move.MoveStatus().Phase)
+	case move.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer):
+		group.Why = fmt.Sprintf("the %s is %s, but lost its finalizer before all was removed", group.kind, move.TransferStatus().Phase)
 		group.leftovers.Move = move
-		if ended := move.MoveStatus().CompletionTimestamp; ended != nil {
+		if ended := move.TransferStatus().CompletionTimestamp; ended != nil {
 			since = latest(since, ended.Time)
 		}
 	default:

@@ -21,7 +21,7 @@ type owner struct {
 func (o owner) String() string { return o.kind + " " + o.name.String() }
 
 // newObject returns an empty object of the owner's kind.
-func (o owner) newObject() v2alpha1.DataMove {
+func (o owner) newObject() v2alpha1.Transfer {
 	if o.kind == v2alpha1.KindDataDownload {
 		return &v2alpha1.DataDownload{}
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/datamovement"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
@@ -28,7 +28,7 @@ const interval = 30 * time.Second
 
 // Remover removes leftovers. It returns what must be gone before it can go on, or nothing when all is done.
 type Remover interface {
-	RemoveLeftovers(ctx context.Context, leftovers datamovement.Leftovers) (string, error)
+	RemoveLeftovers(ctx context.Context, leftovers transfer.Leftovers) (string, error)
 }
 
 // Sweeper removes leftovers, round by round.

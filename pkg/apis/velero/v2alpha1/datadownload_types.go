@@ -76,7 +76,7 @@ type TargetVolumeSpec struct {
 
 // DataDownloadStatus is what is known about a DataDownload.
 type DataDownloadStatus struct {
-	DataMoveStatus `json:",inline"`
+	TransferStatus `json:",inline"`
 }
 
 // DataDownload moves the data of one snapshot of a backup repository into a volume.

@@ -88,7 +88,7 @@ type CSISnapshotSpec struct {
 
 // DataUploadStatus is what is known about a DataUpload.
 type DataUploadStatus struct {
-	DataMoveStatus `json:",inline"`
+	TransferStatus `json:",inline"`
 
 	// Path is where the backup pod saw the volume.
 	// +optional

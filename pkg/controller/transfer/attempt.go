@@ -1,0 +1,132 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
+	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/metrics"
+)
+
+// An attempt is one pod. One that is lost, because its node is gone say, says nothing about the data, so another one goes on
+// with the same PVC from the start of preparing on, and does not do again what is done already.
+
+// Back-off before another attempt: the first after a loss, doubled with every further one, up to the last.
+const (
+	minBackOff = 10 * time.Second
+	maxBackOff = 5 * time.Minute
+)
+
+// lose gives the attempt up. In one write the loss is recorded and the next attempt is Accepted, so that it is neither
+// forgotten nor counted twice; the pod is removed after that.
+func (e *Engine) lose(s *Scope, how loss) (Outcome, error) {
+	number := attempts.Number(s.Object)
+	status := s.Status()
+	lost := attempts.Lost{Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.words}
+	if s.Pod != nil {
+		lost.Pod, lost.Node = s.Pod.UID, s.Pod.Spec.NodeName
+	}
+	attempts.Record(s.Object, lost)
+	s.lost = how.cause
+	if number >= e.MaxAttempts {
+		s.End(failed, e.kind.Words.Pod+" failed: "+history(s.Object))
+		return Outcome{}, nil
+	}
+	if s.Phase() != accepted {
+		// The prepare timeout counts anew: the attempt is prepared anew.
+		status.Phase = accepted
+		status.AcceptedTimestamp = &metav1.Time{Time: s.Now}
+		status.Node = ""
+		status.Progress = v2alpha1.DataMoveOperationProgress{}
+		setLabel(s.Object, v2alpha1.ExposeOnGoingLabel, "true")
+	}
+	s.reason = e.pausing(backOff(number))
+	record(s.Object, s.reason, e.inAttempt(s.Object, s.reason.Text()))
+	return WaitFor(time.Millisecond, expose.Reason{})
+}
+
+// AwaitNextAttempt removes the pod of a lost attempt and waits until the next one may start.
+func (e *Engine) AwaitNextAttempt(ctx context.Context, s *Scope) (Outcome, error) {
+	if s.LostPod != nil {
+		return e.removeLostPod(ctx, s)
+	}
+	lost := attempts.LostBy(s.Object)
+	if s.Pod != nil || len(lost) == 0 {
+		return Outcome{}, nil
+	}
+	pause := backOff(len(lost))
+	if remaining := lost[len(lost)-1].At.Add(pause).Sub(s.Now); remaining > 0 {
+		return WaitFor(remaining, e.pausing(pause))
+	}
+	return Outcome{}, nil
+}
+
+func (e *Engine) pausing(pause time.Duration) expose.Reason {
+	return expose.Reason{Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("starts after a back-off of %s", pause)}
+}
+
+func (e *Engine) removeLostPod(ctx context.Context, s *Scope) (Outcome, error) {
+	if !IsDeleting(s.LostPod) {
+		if err := e.Delete(ctx, e.kind.Words.Pod+" of the lost attempt", s.LostPod); err != nil {
+			return Outcome{}, err
+		}
+		return Wait(expose.Reason{})
+	}
+	after, err := e.forceStuckPod(ctx, s, s.LostPod)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return WaitFor(after, expose.Reason{
+		Code: BeingDeleted, Expected: true, Message: "waits until the " + e.kind.Words.Pod + " of the lost attempt is gone",
+	})
+}
+
+// backOff is how long to wait after a number of lost attempts.
+func backOff(lost int) time.Duration {
+	pause := minBackOff
+	for range lost - 1 {
+		pause = min(2*pause, maxBackOff)
+	}
+	return pause
+}
+
+// inAttempt says which attempt a message is about, and what became of those before. The first one is not mentioned.
+func (e *Engine) inAttempt(move v2alpha1.Transfer, message string) string {
+	number := attempts.Number(move)
+	if number == 1 {
+		return message
+	}
+	head := fmt.Sprintf("attempt %d of %d", number, e.MaxAttempts)
+	if message != "" {
+		head += ": " + message
+	}
+	return head + "; " + history(move)
+}
+
+// history says what became of the lost attempts.
+func history(move v2alpha1.Transfer) string {
+	var lines []string
+	for i, lost := range attempts.LostBy(move) {
+		where := ""
+		if lost.Node != "" {
+			where = " on node " + lost.Node
+		}
+		lines = append(lines, fmt.Sprintf("attempt %d%s was lost: %s", i+1, where, lost.Reason))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// announceLoss tells about a lost attempt.
+func (e *Engine) announceLoss(s *Scope) {
+	metrics.ObserveLostAttempt(e.kind.Words.Kind, s.lost)
+	if s.Phase() == accepted {
+		e.announceWait(s)
+	}
+	s.lost = ""
+}

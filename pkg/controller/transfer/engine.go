@@ -1,0 +1,176 @@
+// Package transfer is what DataUploads and DataDownloads have in common: being accepted, waiting in line, being
+// prepared in time, a pod that moves the data and may be lost, an end, and clean-up. Packages dataupload and datadownload
+// hold what differs.
+//
+// Reconciling is level-triggered and never blocking, and all state is in the cluster. A pass reads the world into a Scope
+// and runs the steps that belong to the phase, one file each. A step does the next thing that is missing and says how to go
+// on; a pass may be cut off after any API call, and the next one finishes the job.
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Options are the settings of an Engine.
+type Options struct {
+	// Namespace is Velero's, where DataUploads, DataDownloads and everything made for them are.
+	Namespace string
+	// NodeName is the node of this agent, recorded on what it accepts.
+	NodeName string
+	// Config returns what the node-agent ConfigMap says now. It is never nil.
+	Config func() *config.Config
+	// ConfigChanges tells that Config returns another one now. Nil if it never does.
+	ConfigChanges <-chan event.TypedGenericEvent[*config.Config]
+	// PrepareTimeout limits the time from accepted to prepared.
+	PrepareTimeout time.Duration
+	// MaxAttempts limits how many pods may be lost before a DataUpload or DataDownload fails, at least 1.
+	MaxAttempts int
+	// VerifyRestores lets restore pods compare what they have written with the repository, byte for byte.
+	VerifyRestores bool
+}
+
+// Engine moves DataUploads or DataDownloads from New to Completed, Failed or Canceled.
+type Engine struct {
+	Options
+
+	// Client reads from the cache and writes to the API server.
+	Client client.Client
+	// Live reads from the API server: what is read once need not be watched.
+	Live   client.Reader
+	Events events.EventRecorder
+	Clock  clock.PassiveClock
+	Log    logrus.FieldLogger
+
+	// Queues are shared by the engines of both kinds. Nil if there is one engine only.
+	Queues *Queues
+
+	kind Kind
+}
+
+// Kind is what differs between DataUploads and DataDownloads.
+type Kind struct {
+	// Words name what is made for this kind.
+	Words expose.Words
+	// New returns an empty object of the kind.
+	New func() v2alpha1.Transfer
+	// WritesRepository tells whether data moves into the repository.
+	WritesRepository bool
+	// Observe completes the scope with what exists for this kind only, and returns the steps of a pass, in the order in which
+	// they come. It costs no API call.
+	Observe func(ctx context.Context, s *Scope) ([]Step, error)
+	// Succeed takes over what the pod has left behind that moved all data. It ends the move, or lets further steps do so.
+	Succeed func(s *Scope, message string)
+	// FailureHint says which setting is behind a failure, or nothing.
+	FailureHint func(s *Scope, failure string) string
+	// Completed tells about a success that was just written, in the log and in metrics of this kind only. It returns the note of
+	// its Event.
+	Completed func(s *Scope) string
+}
+
+// Step is one idempotent part of a pass; it runs in some phases only.
+type Step struct {
+	Name   string
+	Phases []v2alpha1.Phase
+	Run    func(ctx context.Context, s *Scope) (Outcome, error)
+}
+
+// With makes a step, or a Removal, of a function that needs the scope of its kind: that holds more than a Scope.
+func With[S, R any](s S, do func(context.Context, S) (R, error)) func(context.Context, *Scope) (R, error) {
+	return func(ctx context.Context, _ *Scope) (R, error) { return do(ctx, s) }
+}
+
+// Short names of the phases.
+const (
+	isNew      = v2alpha1.PhaseNew
+	accepted   = v2alpha1.PhaseAccepted
+	prepared   = v2alpha1.PhasePrepared
+	inProgress = v2alpha1.PhaseInProgress
+	canceling  = v2alpha1.PhaseCanceling
+	canceled   = v2alpha1.PhaseCanceled
+	completed  = v2alpha1.PhaseCompleted
+	failed     = v2alpha1.PhaseFailed
+)
+
+// For returns the engine for a kind.
+func (e Engine) For(kind Kind) Engine {
+	e.kind = kind
+	if e.Queues == nil {
+		e.Queues = &Queues{}
+	}
+	return e
+}
+
+// Reconcile makes one pass over a DataUpload or DataDownload.
+func (e *Engine) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	move := e.kind.New()
+	if err := e.Client.Get(ctx, request.NamespacedName, move); err != nil {
+		if apierrors.IsNotFound(err) {
+			e.Queues.forget(e.kind.Words.Kind, request.NamespacedName)
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)
+	}
+	if !isOurs(move) || isSettled(move) {
+		return ctrl.Result{}, nil
+	}
+	s, err := e.observe(ctx, move)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	steps, err := e.kind.Observe(ctx, s)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	end, err := e.runSteps(ctx, s, steps)
+	return e.conclude(ctx, s, end, err)
+}
+
+// isOurs tells whether the built-in data mover is asked for. The names are Velero's; "velero-fs" is what newer versions
+// call the file-system mover.
+func isOurs(move v2alpha1.Transfer) bool {
+	return slices.Contains([]string{"", "velero", "velero-fs"}, move.TransferSpec().DataMover)
+}
+
+// isSettled tells whether nothing is left to do for a DataUpload or DataDownload, ever.
+func isSettled(move v2alpha1.Transfer) bool {
+	return move.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer)
+}
+
+// runSteps runs the steps of the phase, and of the next phase when one is reached, each phase being written before
+// anything is done in it.
+func (e *Engine) runSteps(ctx context.Context, s *Scope, steps []Step) (Outcome, error) {
+	for _, step := range steps {
+		if !slices.Contains(step.Phases, s.Phase()) {
+			continue
+		}
+		next, err := step.Run(ctx, s)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("%s: %w", step.Name, err)
+		}
+		if s.phaseChanged() {
+			if err := e.write(ctx, s); err != nil {
+				return Outcome{}, err
+			}
+		}
+		if next.Waits || s.Done {
+			return next, nil
+		}
+	}
+	return Outcome{}, nil
+}

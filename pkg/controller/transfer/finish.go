@@ -1,0 +1,94 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Finish waits for the pod to end and takes over its result.
+func (e *Engine) Finish(ctx context.Context, s *Scope) (Outcome, error) {
+	if s.Pod == nil {
+		return e.missPod(ctx, s)
+	}
+	if podEnded(s.Pod) {
+		return e.takeResult(s)
+	}
+	how, err := e.lostWithNode(ctx, s)
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case how != loss{}:
+		return e.lose(s, how)
+	case IsDeleting(s.Pod):
+		return e.awaitStop(ctx, s)
+	}
+	reason, err := e.silentNode(ctx, s)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if reason.Message == "" {
+		s.Status().Message = e.inAttempt(s.Object, "") // the node is back
+		delete(s.Object.GetAnnotations(), waitingForAnnotation)
+	}
+	return Wait(reason)
+}
+
+// missPod gives the attempt up if the pod is gone for sure. The cache may be behind, and data of an attempt that is
+// given up for a pod that lives would be moved twice.
+func (e *Engine) missPod(ctx context.Context, s *Scope) (Outcome, error) {
+	pod, err := Owned(ctx, e.Live, s.Object, &corev1.Pod{})
+	switch {
+	case err != nil:
+		return Outcome{}, err
+	case pod != nil:
+		return WaitFor(retry, expose.Reason{})
+	default:
+		return e.lose(s, loss{cause: "Deleted", words: e.kind.Words.Pod + " is gone: it was deleted, or its node was"})
+	}
+}
+
+// awaitStop waits for a pod that somebody else deletes: it may still be done before it stops.
+func (e *Engine) awaitStop(ctx context.Context, s *Scope) (Outcome, error) {
+	after, err := e.forceStuckPod(ctx, s, s.Pod)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return WaitFor(after, expose.Reason{
+		Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("%s on node %s is being deleted", e.kind.Words.Pod, s.Pod.Spec.NodeName),
+	})
+}
+
+// takeResult ends the move, or this attempt at it, as the pod has ended.
+func (e *Engine) takeResult(s *Scope) (Outcome, error) {
+	switch how := lossOf(s.Pod); {
+	case podSucceeded(s.Pod):
+		e.kind.Succeed(s, terminationMessage(s.Pod))
+	case s.Phase() == canceling:
+		s.End(canceled, s.Status().Message)
+	case how != loss{}:
+		return e.lose(s, how)
+	default:
+		failure := moverWords(moverEnd(s.Pod))
+		if hint := e.kind.FailureHint(s, failure); hint != "" {
+			failure += "; " + hint
+		}
+		s.End(failed, e.inAttempt(s.Object, e.kind.Words.Pod+" failed: "+failure))
+	}
+	return Outcome{}, nil
+}
+
+// InAttempt says which attempt a message is about, and what became of those before.
+func (e *Engine) InAttempt(s *Scope, message string) string { return e.inAttempt(s.Object, message) }
+
+// terminationMessage is what the mover left.
+func terminationMessage(pod *corev1.Pod) string {
+	if ended := moverEnd(pod); ended != nil {
+		return strings.TrimSpace(ended.Message)
+	}
+	return ""
+}

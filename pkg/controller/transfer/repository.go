@@ -1,0 +1,106 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Codes of reasons that concern the repository.
+const (
+	locationMissing      = "BackupStorageLocationMissing"
+	repositoryNotReady   = "BackupRepositoryNotReady"
+	waitingForRepository = "WaitingForBackupRepository"
+)
+
+// EnsureRepository waits until the BackupRepository of the volume's namespace is ready. It asks for one that is missing
+// by creating the CR; who initialises it is the Velero server, or this agent with --manage-repositories.
+func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) (Outcome, error) {
+	name := s.Object.TransferSpec().BackupStorageLocation
+	location := &velerov1.BackupStorageLocation{}
+	err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location)
+	switch {
+	case apierrors.IsNotFound(err):
+		return Outcome{}, Waiting(locationMissing, "backup storage location %q not found in namespace %s", name, e.Namespace)
+	case err != nil:
+		return Outcome{}, fmt.Errorf("reading backup storage location %s: %w", name, err)
+	case location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly && e.kind.WritesRepository:
+		return Outcome{}, Terminal("backup storage location %q is read-only (spec.accessMode)", name)
+	}
+
+	repositories := &velerov1.BackupRepositoryList{}
+	labels := repositoryLabels(s.Object)
+	if err := e.Client.List(ctx, repositories, client.InNamespace(e.Namespace), client.MatchingLabels(labels)); err != nil {
+		return Outcome{}, fmt.Errorf("listing backup repositories: %w", err)
+	}
+	switch len(repositories.Items) {
+	case 0:
+		return e.createRepository(ctx, s, labels)
+	case 1:
+		s.RepositoryConfig = repositories.Items[0].Spec.RepositoryConfig
+		return repositoryOutcome(&repositories.Items[0])
+	default:
+		return Outcome{}, Waiting(repositoryNotReady,
+			"%d backup repositories exist for namespace %s in location %s, expected one: delete all but the right one",
+			len(repositories.Items), s.Object.TransferSpec().SourceNamespace, name)
+	}
+}
+
+func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[string]string) (Outcome, error) {
+	spec := s.Object.TransferSpec()
+	repository := &velerov1.BackupRepository{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: e.Namespace,
+			Name:      fmt.Sprintf("%s-%s-%s", spec.SourceNamespace, spec.BackupStorageLocation, velerov1.RepositoryTypeKopia),
+			Labels:    labels,
+		},
+		Spec: velerov1.BackupRepositorySpec{
+			VolumeNamespace:       spec.SourceNamespace,
+			BackupStorageLocation: spec.BackupStorageLocation,
+			RepositoryType:        velerov1.RepositoryTypeKopia,
+		},
+	}
+	if s.Expired {
+		return Outcome{}, Waiting(NotMade, "backup repository %s was not made in time", repository.Name)
+	}
+	// Another one of the namespace may have been faster.
+	if err := e.Client.Create(ctx, repository); client.IgnoreAlreadyExists(err) != nil {
+		return Outcome{}, fmt.Errorf("creating backup repository %s: %w", repository.Name, err)
+	}
+	return repositoryOutcome(repository)
+}
+
+func repositoryOutcome(repository *velerov1.BackupRepository) (Outcome, error) {
+	switch repository.Status.Phase {
+	case velerov1.BackupRepositoryPhaseReady:
+		return Outcome{}, nil
+	case velerov1.BackupRepositoryPhaseNotReady:
+		return Wait(expose.Reason{
+			Code:    repositoryNotReady,
+			Message: fmt.Sprintf("backup repository %s is not ready", repository.Name),
+			Quote:   repository.Status.Message,
+		})
+	default:
+		return Wait(expose.Reason{
+			Code: waitingForRepository, Expected: true,
+			Message: fmt.Sprintf("backup repository %s is not yet initialised by the Velero server, "+
+				"or by node-agent with --manage-repositories", repository.Name),
+		})
+	}
+}
+
+// repositoryLabels are how Velero finds the BackupRepository of a DataUpload or DataDownload.
+func repositoryLabels(move v2alpha1.Transfer) map[string]string {
+	return map[string]string{
+		velerov1.VolumeNamespaceLabel: velerov1.LabelValue(move.TransferSpec().SourceNamespace),
+		velerov1.StorageLocationLabel: velerov1.LabelValue(move.TransferSpec().BackupStorageLocation),
+		velerov1.RepositoryTypeLabel:  velerov1.RepositoryTypeKopia,
+	}
+}

@@ -1,0 +1,57 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+)
+
+// slots are what those wait for that are prepared on a node: no more than the configuration says may move data there at a
+// time, DataUploads and DataDownloads together.
+var slots = line{waits: isPrepared, passed: holdsSlot}
+
+func isPrepared(move v2alpha1.Transfer) bool {
+	return move.TransferStatus().Phase == prepared
+}
+
+func holdsSlot(move v2alpha1.Transfer) bool {
+	return move.TransferStatus().Phase == inProgress || move.TransferStatus().Phase == canceling
+}
+
+// slotsOf returns how many may move data on a node at a time. A node that is not known has no labels.
+func (e *Engine) slotsOf(ctx context.Context, name string) (int, error) {
+	node := &corev1.Node{}
+	if err := e.Client.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
+		return 0, fmt.Errorf("reading node %s: %w", name, err)
+	}
+	return e.Config().Concurrency(node.Labels), nil
+}
+
+// holders names those that hold slots, a few of them.
+func holders(before []v2alpha1.Transfer) string {
+	const most = 3
+	var names []string
+	more := 0
+	for _, move := range before {
+		switch {
+		case !holdsSlot(move):
+		case len(names) == most:
+			more++
+		default:
+			names = append(names, move.TransferKind()+" "+move.GetName())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	text := "taken by " + strings.Join(names, ", ")
+	if more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

@@ -1,0 +1,57 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// templateMissing is the code of waiting for the DaemonSet that pods are modelled on.
+const templateMissing = "AgentDaemonSetMissing"
+
+// MoverTemplate is what pods have in common: what they take over from the agent, with an account and Secrets of their own.
+func (e *Engine) MoverTemplate(ctx context.Context, move v2alpha1.Transfer) (expose.AgentTemplate, error) {
+	template, err := e.agentTemplate(ctx)
+	if err != nil {
+		return template, err
+	}
+	location := &velerov1.BackupStorageLocation{}
+	name := move.TransferSpec().BackupStorageLocation
+	if err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location); err != nil {
+		return template, fmt.Errorf("reading backup storage location %s: %w", name, err)
+	}
+	account := &corev1.ServiceAccount{}
+	err = e.Live.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: expose.MoverServiceAccount}, account)
+	switch {
+	case err == nil:
+		template.ServiceAccountName = account.Name
+	case !apierrors.IsNotFound(err):
+		return template, fmt.Errorf("reading service account %s: %w", expose.MoverServiceAccount, err)
+	}
+	return template.WithSecretsOf(location), nil
+}
+
+// agentTemplate reads what a pod takes over from the agent's DaemonSet.
+func (e *Engine) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) {
+	daemonSet := &appsv1.DaemonSet{}
+	key := client.ObjectKey{Namespace: e.Namespace, Name: expose.AgentDaemonSet}
+	if err := e.Live.Get(ctx, key, daemonSet); err != nil {
+		if apierrors.IsNotFound(err) {
+			return expose.AgentTemplate{}, Waiting(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.kind.Words.Pod)
+		}
+		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
+	}
+	template, err := expose.TemplateOf(daemonSet)
+	if err != nil {
+		return template, Waiting(templateMissing, "%v", err)
+	}
+	return template, nil
+}

@@ -1,0 +1,42 @@
+package transfer
+
+import (
+	"strings"
+
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// waitingForAnnotation holds the cause that was announced last, so that no agent, this one or the next, repeats itself.
+const waitingForAnnotation = "node-agent.io/waiting-for"
+
+// noLeader is the code of waiting for an agent that leads.
+const noLeader = "NoLeader"
+
+// record writes into a DataUpload or DataDownload what it waits for, in a text that holds the reason's. It tells whether that is news,
+// worth an Event. What another component says again with other numbers is not even written; our own words are.
+func record(move v2alpha1.Transfer, reason expose.Reason, text string) bool {
+	cause := reason.Cause()
+	known := move.GetAnnotations()[waitingForAnnotation] == cause
+	if known && reason.Quote != "" && strings.Contains(move.TransferStatus().Message, reason.Message) {
+		return false
+	}
+	move.TransferStatus().Message = truncate(text)
+	SetAnnotation(move, waitingForAnnotation, cause)
+	return !known
+}
+
+// forgetOld is for what reaches another phase: what it waits for next is news again.
+func forgetOld(s *Scope) {
+	if s.Object.GetAnnotations()[waitingForAnnotation] == s.read.GetAnnotations()[waitingForAnnotation] {
+		delete(s.Object.GetAnnotations(), waitingForAnnotation)
+	}
+}
+
+// resume takes back that no agent leads: this one does.
+func resume(move v2alpha1.Transfer) {
+	if strings.HasPrefix(move.GetAnnotations()[waitingForAnnotation], noLeader+"/") {
+		delete(move.GetAnnotations(), waitingForAnnotation)
+		move.TransferStatus().Message = ""
+	}
+}

@@ -1,0 +1,184 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
+
+// Indexes of the cache.
+const (
+	eventObjectIndex = "involvedObject.uid"
+	nodeIndex        = "status.node"
+	acceptedIndex    = "accepted"
+	unstartedIndex   = "unstarted"
+)
+
+// concurrency is how many DataUploads, and how many DataDownloads, are looked at side by side. A pass takes milliseconds, so
+// this is about slow API servers, not about how much data moves.
+const concurrency = 8
+
+// Controller builds a controller that calls Reconcile whenever something changes that a DataUpload or DataDownload may wait
+// for. What only one kind waits for is added by its package.
+func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
+	byName := handler.EnqueueRequestsFromMapFunc(sameName)
+	onlyUpdates := func(matters func(event.UpdateEvent) bool) builder.WatchesOption {
+		return builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(event.CreateEvent) bool { return false },
+			UpdateFunc: matters,
+		})
+	}
+	controlled := ctrl.NewControllerManagedBy(mgr).
+		Named(strings.ToLower(e.kind.Words.Kind)).
+		For(e.kind.New(), builder.WithPredicates(predicate.Funcs{UpdateFunc: matters})).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(e.onNode),
+			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.Funcs{UpdateFunc: changesReadiness}))).
+		Watches(&corev1.Pod{}, byName).
+		Watches(&corev1.PersistentVolumeClaim{}, byName).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(involved)).
+		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(e.AnnotatedOwner)).
+		Watches(&velerov1.BackupRepository{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
+		Watches(&velerov1.BackupStorageLocation{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
+		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
+	// Both kinds wait in the same queues.
+	for _, move := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
+		controlled.
+			Watches(move, handler.EnqueueRequestsFromMapFunc(e.waitingForSlot), onlyUpdates(freesSlot)).
+			Watches(move, handler.EnqueueRequestsFromMapFunc(e.nextToPrepare), onlyUpdates(leavesPreparation))
+	}
+	if e.ConfigChanges != nil {
+		controlled.WatchesRawSource(source.Channel(e.ConfigChanges, handler.TypedEnqueueRequestsFromMapFunc(e.heldBack)))
+	}
+	return controlled
+}
+
+// AddIndexes adds the indexes that engines look things up by. It is called once, whatever the number of engines.
+func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	eventObject := func(o client.Object) string { return string(o.(*corev1.Event).InvolvedObject.UID) }
+	if err := AddIndex(ctx, indexer, &corev1.Event{}, eventObjectIndex, eventObject); err != nil {
+		return err
+	}
+	for _, move := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
+		for field, value := range map[string]func(v2alpha1.Transfer) string{
+			nodeIndex: unsettledNode, acceptedIndex: acceptedKey, unstartedIndex: unstartedKey,
+		} {
+			err := AddIndex(ctx, indexer, move, field, func(o client.Object) string { return value(o.(v2alpha1.Transfer)) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// AddIndex adds one index. Objects whose value is empty are not in it.
+func AddIndex(
+	ctx context.Context, indexer client.FieldIndexer, obj client.Object, field string, value func(client.Object) string,
+) error {
+	err := indexer.IndexField(ctx, obj, field, func(o client.Object) []string {
+		if value := value(o); value != "" {
+			return []string{value}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("indexing %T by %s: %w", obj, field, err)
+	}
+	return nil
+}
+
+// unsettledNode is the node of what is not done; thousands of old ones need not be looked through.
+func unsettledNode(move v2alpha1.Transfer) string {
+	if move.TransferStatus().Phase.IsTerminal() {
+		return ""
+	}
+	return move.TransferStatus().Node
+}
+
+func acceptedKey(move v2alpha1.Transfer) string {
+	if move.TransferStatus().Phase != accepted {
+		return ""
+	}
+	return "true"
+}
+
+// matters tells whether a change of a DataUpload or DataDownload can lead to anything: progress, which changes most often,
+// cannot.
+func matters(change event.UpdateEvent) bool {
+	before, after := withoutProgress(change.ObjectOld), withoutProgress(change.ObjectNew)
+	return !equality.Semantic.DeepEqual(before, after)
+}
+
+func withoutProgress(obj client.Object) client.Object {
+	move := obj.DeepCopyObject().(v2alpha1.Transfer)
+	move.TransferStatus().Progress = v2alpha1.DataMoveOperationProgress{}
+	move.SetResourceVersion("")
+	move.SetGeneration(0)
+	move.SetManagedFields(nil)
+	return move
+}
+
+// freesSlot tells whether a DataUpload or DataDownload left the queue of its node: it has ended, or its attempt was lost.
+func freesSlot(change event.UpdateEvent) bool {
+	before, after := change.ObjectOld.(v2alpha1.Transfer), change.ObjectNew.(v2alpha1.Transfer)
+	return unsettledNode(before) != "" && unsettledNode(after) != unsettledNode(before)
+}
+
+// sameName leads from an object in Velero's namespace to what it is named after.
+func sameName(_ context.Context, obj client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(obj)}}
+}
+
+// AnnotatedOwner leads from a cluster-scoped object to what it was made for.
+func (e *Engine) AnnotatedOwner(_ context.Context, obj client.Object) []reconcile.Request {
+	owner, found := expose.Owner(obj, e.kind.Words.Kind)
+	if !found {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: owner}}
+}
+
+func involved(_ context.Context, obj client.Object) []reconcile.Request {
+	about := obj.(*corev1.Event).InvolvedObject
+	if about.Kind != "Pod" && about.Kind != "PersistentVolumeClaim" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: about.Namespace, Name: about.Name}}}
+}
+
+// waitingForSlot leads from one that gave its slot back to those that may want it.
+func (e *Engine) waitingForSlot(ctx context.Context, obj client.Object) []reconcile.Request {
+	return e.list(ctx, client.MatchingFields{nodeIndex: obj.(v2alpha1.Transfer).TransferStatus().Node})
+}
+
+func (e *Engine) allAccepted(ctx context.Context, _ client.Object) []reconcile.Request {
+	return e.list(ctx, client.MatchingFields{acceptedIndex: "true"})
+}
+
+func (e *Engine) list(ctx context.Context, index client.MatchingFields) []reconcile.Request {
+	moves, err := e.moves(ctx, index)
+	if err != nil {
+		e.Log.WithError(err).Warn("cannot find out whom to look at; all are looked at again within " + resync.String())
+		return nil
+	}
+	return e.requestsFor(moves)
+}
