@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 const (
@@ -45,6 +47,8 @@ type Result struct {
 	TotalBytes int64 `json:"totalBytes,omitempty"`
 	// IncrementalBytes is how many bytes were new or changed since the parent snapshot.
 	IncrementalBytes int64 `json:"incrementalBytes,omitempty"`
+	// Notices are what is to be said about the volume. Stock Velero does not know the field.
+	Notices []notice.Notice `json:"notices,omitempty"`
 }
 
 // String returns the termination message.
@@ -69,6 +73,8 @@ type Restored struct {
 	Target Volume `json:"target"`
 	// TotalBytes is how many bytes the snapshot brought back.
 	TotalBytes int64 `json:"totalBytes,omitempty"`
+	// Notices are what is to be said about the volume. Stock Velero does not know the field.
+	Notices []notice.Notice `json:"notices,omitempty"`
 }
 
 // String returns the termination message.

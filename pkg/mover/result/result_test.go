@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 var _ = Describe("The result of a data mover", func() {
@@ -17,6 +18,7 @@ var _ = Describe("The result of a data mover", func() {
 		TotalBytes:       12,
 		IncrementalBytes: 3,
 	}
+	notices := []notice.Notice{{Code: notice.TimesNotKept, Count: 2, Example: "a"}}
 
 	It("is written as stock Velero writes it", func() {
 		Expect(full.String()).To(Equal(`{"snapshotID":"0123456789abcdef0123456789abcdef","emptySnapshot":false,` +
@@ -31,6 +33,7 @@ var _ = Describe("The result of a data mover", func() {
 		Entry("with white space around it", "\n "+full.String()+"\n", full),
 		Entry("of an empty volume", `{"snapshotID":"a","emptySnapshot":true,"source":{"byPath":"/u","volumeMode":"Block"}}`,
 			result.Result{SnapshotID: "a", EmptySnapshot: true, Source: result.Volume{ByPath: "/u", VolumeMode: "Block"}}),
+		Entry("with notices", result.Result{SnapshotID: "a", Notices: notices}.String(), result.Result{SnapshotID: "a", Notices: notices}),
 		Entry("with a field of a newer mover", `{"snapshotID":"a","other":1}`, result.Result{SnapshotID: "a"}),
 	)
 
