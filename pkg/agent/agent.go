@@ -17,8 +17,8 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/config/live"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 // Options are the settings of an agent.
@@ -32,7 +32,7 @@ type Options struct {
 	// ConfigMap is the name of the node-agent ConfigMap in Namespace; empty for defaults.
 	ConfigMap string
 	// UnknownKeys says what becomes of keys of the ConfigMap that do not exist.
-	UnknownKeys config.UnknownKeys
+	UnknownKeys schema.UnknownKeys
 	// PrepareTimeout limits the time from accepted to prepared.
 	PrepareTimeout time.Duration
 	// MaxAttempts limits how many backup pods may be lost to one DataUpload before it fails.
@@ -96,7 +96,7 @@ func loadConfiguration(ctx context.Context, options Options, scheme *runtime.Sch
 	}
 	configuration := &live.Configuration{
 		ConfigMap: client.ObjectKey{Namespace: options.Namespace, Name: options.ConfigMap},
-		Decoder:   config.Decoder{UnknownKeys: options.UnknownKeys},
+		Decoder:   schema.Decoder{UnknownKeys: options.UnknownKeys},
 		Log:       options.Log,
 	}
 	return configuration, configuration.Load(ctx, reader)

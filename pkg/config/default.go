@@ -8,12 +8,12 @@ const (
 // Default returns the configuration that counts when there is no ConfigMap.
 func Default() *Config {
 	cfg := &Config{}
-	cfg.setDefaults()
+	cfg.SetDefaults()
 	return cfg
 }
 
-// setDefaults fills in what a checked configuration leaves open.
-func (c *Config) setDefaults() {
+// SetDefaults fills in what a checked configuration leaves open.
+func (c *Config) SetDefaults() {
 	if c.LoadConcurrency == nil {
 		c.LoadConcurrency = &LoadConcurrency{}
 	}

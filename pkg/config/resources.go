@@ -40,3 +40,17 @@ func quantities(list corev1.ResourceList) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// String lists what is set, as in "requests cpu=500m memory=1Gi, limits memory=4Gi". Empty: nothing is.
+func (r *PodResources) String() string {
+	var parts []string
+	for _, side := range []struct {
+		name       string
+		quantities string
+	}{{"requests", quantities(r.Requests())}, {"limits", quantities(r.Limits())}} {
+		if side.quantities != "" {
+			parts = append(parts, side.name+" "+side.quantities)
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/manifest"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 const manySettings = `
@@ -39,7 +41,7 @@ podAnnotations: {note: x}
 
 func decode(text string) *config.Config {
 	GinkgoHelper()
-	cfg, err := config.Decode(source, []byte(text))
+	cfg, err := schema.Decoder{}.Decode("config", []byte(text))
 	Expect(err).NotTo(HaveOccurred())
 	return cfg
 }
@@ -95,14 +97,12 @@ var _ = Describe("what counts for a DataUpload", func() {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "velero", Name: "agent", ResourceVersion: "17"},
 			Data:       map[string]string{"c.yaml": manySettings},
 		}
-		cfg, err := config.FromConfigMap(cm)
-		Expect(err).NotTo(HaveOccurred())
+		cfg := manifest.CheckConfigMap(schema.Decoder{}, cm).Config
 		Expect(cfg.ForUpload("gold").Summary()).To(Equal("configuration of configmap velero/agent (resource version 17): " +
 			"backupPVC of class silver, readOnly, spcNoRelabeling, annotations a b, secrets key, nodes disk=silver, " +
 			"requests cpu=500m, limits memory=1Gi, priority class low, pod labels team, pod annotations note"))
 		cm.Data["c.yaml"] = "{}"
-		cfg, err = config.FromConfigMap(cm)
-		Expect(err).NotTo(HaveOccurred())
+		cfg = manifest.CheckConfigMap(schema.Decoder{}, cm).Config
 		Expect(cfg.ForUpload("gold").Summary()).To(Equal("configuration of configmap velero/agent (resource version 17): defaults"))
 		Expect(config.Default().ForUpload("gold").Summary()).
 			To(Equal("default configuration, because no node-agent ConfigMap is given"))

@@ -44,7 +44,7 @@ var _ = Describe("loadAffinity", func() {
 	}
 
 	It("is required of the node, and Windows is excluded all the same", func() {
-		terms := required(podOf(config.Upload{NodeSelector: selector}, expose.AgentTemplate{}))
+		terms := required(podOf(config.Upload{Pod: config.Pod{NodeSelector: selector}}, expose.AgentTemplate{}))
 		Expect(terms).To(Equal([]corev1.NodeSelectorTerm{{MatchExpressions: append(selected, notWindows)}}))
 	})
 
@@ -54,7 +54,7 @@ var _ = Describe("loadAffinity", func() {
 		volume.Topology = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
 			{MatchExpressions: []corev1.NodeSelectorRequirement{inZone}}, byName,
 		}}
-		terms := required(expose.BackupPod(dataUpload(), config.Upload{NodeSelector: selector}, volume, expose.AgentTemplate{}))
+		terms := required(expose.BackupPod(dataUpload(), config.Upload{Pod: config.Pod{NodeSelector: selector}}, volume, expose.AgentTemplate{}))
 		all := append(selected, notWindows)
 		Expect(terms).To(Equal([]corev1.NodeSelectorTerm{
 			{MatchExpressions: append([]corev1.NodeSelectorRequirement{inZone}, all...)},
@@ -65,14 +65,14 @@ var _ = Describe("loadAffinity", func() {
 	It("stays as it was configured, however many pods are built from it", func() {
 		before := selector.DeepCopy()
 		for range 3 {
-			pod := podOf(config.Upload{NodeSelector: selector}, expose.AgentTemplate{})
+			pod := podOf(config.Upload{Pod: config.Pod{NodeSelector: selector}}, expose.AgentTemplate{})
 			required(pod)[0].MatchExpressions[3].Values[0] = "changed"
 		}
 		Expect(selector).To(Equal(before))
 	})
 
 	It("of an empty selector is any node", func() {
-		terms := required(podOf(config.Upload{NodeSelector: &metav1.LabelSelector{}}, expose.AgentTemplate{}))
+		terms := required(podOf(config.Upload{Pod: config.Pod{NodeSelector: &metav1.LabelSelector{}}}, expose.AgentTemplate{}))
 		Expect(terms).To(Equal([]corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{notWindows}}}))
 	})
 })
@@ -97,7 +97,7 @@ var _ = Describe("a linked clone of vSphere", func() {
 })
 
 var _ = DescribeTable("podResources are set each on its own", func(configured *config.PodResources, want corev1.ResourceRequirements) {
-	pod := podOf(config.Upload{PodResources: configured}, expose.AgentTemplate{})
+	pod := podOf(config.Upload{Pod: config.Pod{PodResources: configured}}, expose.AgentTemplate{})
 	Expect(pod.Spec.Containers[0].Resources).To(Equal(want))
 },
 	Entry("none", nil, corev1.ResourceRequirements{}),
@@ -117,7 +117,7 @@ var _ = DescribeTable("podResources are set each on its own", func(configured *c
 
 var _ = Describe("a backup pod", func() {
 	It("has the configured priority class", func() {
-		Expect(podOf(config.Upload{PriorityClassName: "low"}, azure).Spec.PriorityClassName).To(Equal("low"))
+		Expect(podOf(config.Upload{Pod: config.Pod{PriorityClassName: "low"}}, azure).Spec.PriorityClassName).To(Equal("low"))
 	})
 
 	It("takes labels and annotations of the agent if none are configured", func() {
@@ -127,12 +127,12 @@ var _ = Describe("a backup pod", func() {
 	})
 
 	It("has configured ones instead, but never instead of those that it is found by", func() {
-		configured := config.Upload{
+		configured := config.Upload{Pod: config.Pod{
 			PodLabels: map[string]string{
 				"team": "storage", "velero.io/data-upload": "x", "velero.io/exposer-pod-group": "x", expose.OwnerUIDLabel: "x",
 			},
 			PodAnnotations: map[string]string{"note": "y"},
-		}
+		}}
 		pod := podOf(configured, azure)
 		Expect(pod.Labels).To(Equal(map[string]string{
 			"team": "storage", "velero.io/data-upload": "backup-1-x7k2p", "velero.io/exposer-pod-group": "snapshot-exposer", expose.OwnerUIDLabel: uid,

@@ -14,12 +14,13 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 // text configures a trial by the text of a ConfigMap.
 func text(content string) func(*trial) {
 	return func(t *trial) {
-		cfg, err := config.Decode("config", []byte(content))
+		cfg, err := schema.Decoder{}.Decode("config", []byte(content))
 		Expect(err).NotTo(HaveOccurred())
 		t.r.Config = func() *config.Config { return cfg }
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/manifest"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 const configAnnotation = "node-agent.io/config"
@@ -19,12 +21,12 @@ const configAnnotation = "node-agent.io/config"
 // configMapOf makes the configuration of a ConfigMap with one version.
 func configMapOf(version, text string) *config.Config {
 	GinkgoHelper()
-	cfg, err := config.FromConfigMap(&corev1.ConfigMap{
+	checked := manifest.CheckConfigMap(schema.Decoder{}, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "agent-config", ResourceVersion: version},
 		Data:       map[string]string{"c.yaml": text},
 	})
-	Expect(err).NotTo(HaveOccurred())
-	return cfg
+	Expect(checked.Err()).NotTo(HaveOccurred())
+	return checked.Config
 }
 
 var _ = Describe("a DataUpload whose configuration changes", func() {

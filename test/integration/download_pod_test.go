@@ -10,12 +10,13 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 // downloadText configures a download by the text of a ConfigMap.
 func downloadText(content string) func(*download) {
 	return func(d *download) {
-		cfg, err := config.Decode("config", []byte(content))
+		cfg, err := schema.Decoder{}.Decode("config", []byte(content))
 		Expect(err).NotTo(HaveOccurred())
 		d.r.Config = func() *config.Config { return cfg }
 	}

@@ -14,8 +14,9 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/config/check"
+	"github.com/node-agent/node-agent/pkg/config/manifest"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 const (
@@ -31,7 +32,7 @@ type configOptions struct {
 	global      *globalOptions
 	configMap   string
 	withCluster bool
-	unknownKeys config.UnknownKeys
+	unknownKeys schema.UnknownKeys
 }
 
 // newConfigCommand groups the commands about the node-agent ConfigMap.
@@ -42,11 +43,11 @@ func newConfigCommand(g *globalOptions) *cobra.Command {
 }
 
 // useConfig does something with a configuration, and with what was read of the cluster if that was asked for.
-type useConfig func(cmd *cobra.Command, document *config.Document, cluster *check.Cluster) error
+type useConfig func(cmd *cobra.Command, document *schema.Checked, cluster *check.Cluster) error
 
 // newConfigSubcommand makes a command that takes a configuration from a file, the standard input or the cluster.
 func newConfigSubcommand(g *globalOptions, name, short string, use useConfig) *cobra.Command {
-	options := &configOptions{global: g, unknownKeys: config.RefuseUnknownKeys}
+	options := &configOptions{global: g, unknownKeys: schema.RefuseUnknownKeys}
 	command := &cobra.Command{
 		Use:   name + " FILE|-|--configmap NAME",
 		Short: short,
@@ -71,7 +72,7 @@ func newConfigSubcommand(g *globalOptions, name, short string, use useConfig) *c
 }
 
 // read reads the configuration, and the cluster if that is asked for.
-func (o *configOptions) read(ctx context.Context, stdin io.Reader, args []string) (*config.Document, *check.Cluster, error) {
+func (o *configOptions) read(ctx context.Context, stdin io.Reader, args []string) (*schema.Checked, *check.Cluster, error) {
 	if (len(args) == 1) == (o.configMap != "") {
 		return nil, nil, errors.New("give either a FILE, - for the standard input, or --configmap NAME")
 	}
@@ -90,15 +91,15 @@ func (o *configOptions) read(ctx context.Context, stdin io.Reader, args []string
 	return document, cluster, err
 }
 
-func (o *configOptions) document(ctx context.Context, reader client.Reader, stdin io.Reader, args []string) (*config.Document, error) {
-	decoder := config.Decoder{UnknownKeys: o.unknownKeys}
+func (o *configOptions) document(ctx context.Context, reader client.Reader, stdin io.Reader, args []string) (*schema.Checked, error) {
+	decoder := schema.Decoder{UnknownKeys: o.unknownKeys}
 	if o.configMap != "" {
 		configMap := &corev1.ConfigMap{}
 		key := client.ObjectKey{Namespace: o.global.namespace, Name: o.configMap}
 		if err := reader.Get(ctx, key, configMap); err != nil {
 			return nil, fmt.Errorf("read configmap %s: %w", key, err)
 		}
-		return decoder.CheckConfigMap(configMap), nil
+		return manifest.CheckConfigMap(decoder, configMap), nil
 	}
 	name := args[0]
 	if name == "-" {
@@ -106,7 +107,7 @@ func (o *configOptions) document(ctx context.Context, reader client.Reader, stdi
 		if err != nil {
 			return nil, fmt.Errorf("read the standard input: %w", err)
 		}
-		return decoder.CheckFile("standard input", text), nil
+		return manifest.CheckFile(decoder, "standard input", text), nil
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -117,7 +118,7 @@ func (o *configOptions) document(ctx context.Context, reader client.Reader, stdi
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return decoder.CheckFile(name, text), nil
+	return manifest.CheckFile(decoder, name, text), nil
 }
 
 func readAll(from io.Reader) ([]byte, error) {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/config/check"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 const (
@@ -24,7 +24,7 @@ const (
 func newConfigCheckCommand(g *globalOptions) *cobra.Command {
 	output := tableOutput
 	command := newConfigSubcommand(g, "check", "Find all that is wrong with a node-agent ConfigMap",
-		func(cmd *cobra.Command, document *config.Document, cluster *check.Cluster) error {
+		func(cmd *cobra.Command, document *schema.Checked, cluster *check.Cluster) error {
 			report := check.Against(document, cluster)
 			if err := writeReport(cmd.OutOrStdout(), report, output); err != nil {
 				return fmt.Errorf("write the result: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/node-agent/node-agent/pkg/agent"
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
 
@@ -26,7 +26,7 @@ const defaultMaxAttempts = 3
 const defaultHealthAddress = ":8081"
 
 func newServerCommand(g *globalOptions) *cobra.Command {
-	options := agent.Options{UnknownKeys: config.RefuseUnknownKeys}
+	options := agent.Options{UnknownKeys: schema.RefuseUnknownKeys}
 	command := &cobra.Command{
 		Use:   "server",
 		Short: "Run the node agent: reconcile DataUploads while this agent leads",

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 // Level says how bad a finding is.
@@ -25,7 +27,7 @@ const (
 // Finding is one thing to say about a configuration.
 type Finding struct {
 	Level Level `json:"level"`
-	config.Problem
+	problem.Problem
 }
 
 // Report is all there is to say about a configuration.
@@ -54,23 +56,23 @@ func (r *Report) Count(level Level) int {
 }
 
 // Against reports on a configuration. Without a cluster only the text counts.
-func Against(document *config.Document, cluster *Cluster) *Report {
+func Against(document *schema.Checked, cluster *Cluster) *Report {
 	report := &Report{Source: document.Source, Key: document.Key, Findings: []Finding{}}
-	if invalid, wrong := errors.AsType[*config.Error](document.Err()); wrong {
+	if invalid, wrong := errors.AsType[*problem.Error](document.Err()); wrong {
 		report.add(Error, invalid.Problems)
 		report.Omitted = invalid.Omitted
 	}
 	report.add(Warning, document.Warnings)
 	if document.Config != nil && !document.IsJSON {
 		line, column := document.Place("")
-		report.add(Note, []config.Problem{{
+		report.add(Note, []problem.Problem{{
 			Line: line, Column: column, Message: "`velero install` and Velero's own agent read JSON only, and refuse this text",
 		}})
 	}
 	switch {
 	case cluster == nil:
 	case document.Config == nil:
-		report.add(Note, []config.Problem{{Message: "not held against the cluster, because of the errors"}})
+		report.add(Note, []problem.Problem{{Message: "not held against the cluster, because of the errors"}})
 	default:
 		c := &checker{cfg: document.Config, cluster: cluster, document: document}
 		c.run()
@@ -83,9 +85,9 @@ func Against(document *config.Document, cluster *Cluster) *Report {
 	return report
 }
 
-func (r *Report) add(level Level, problems []config.Problem) {
-	for _, problem := range problems {
-		r.Findings = append(r.Findings, Finding{Level: level, Problem: problem})
+func (r *Report) add(level Level, problems []problem.Problem) {
+	for _, wrong := range problems {
+		r.Findings = append(r.Findings, Finding{Level: level, Problem: wrong})
 	}
 }
 
@@ -93,7 +95,7 @@ func (r *Report) add(level Level, problems []config.Problem) {
 type checker struct {
 	cfg      *config.Config
 	cluster  *Cluster
-	document *config.Document
+	document *schema.Checked
 	findings []Finding
 }
 
@@ -110,14 +112,14 @@ func (c *checker) run() {
 }
 
 // add puts a finding where its setting is in the text.
-func (c *checker) add(level Level, problem config.Problem) {
-	problem.Line, problem.Column = c.document.Place(problem.Path)
-	c.findings = append(c.findings, Finding{Level: level, Problem: problem})
+func (c *checker) add(level Level, wrong problem.Problem) {
+	wrong.Line, wrong.Column = c.document.Place(wrong.Path)
+	c.findings = append(c.findings, Finding{Level: level, Problem: wrong})
 }
 
 // checkRights tells what could not be checked.
 func (c *checker) checkRights() {
 	for _, kind := range c.cluster.unreadKinds() {
-		c.add(Warning, config.Problem{Message: "not checked against the cluster's " + kind, Found: c.cluster.Unread[kind]})
+		c.add(Warning, problem.Problem{Message: "not checked against the cluster's " + kind, Found: c.cluster.Unread[kind]})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // checkStorageClasses checks the classes of source PVC and backupPVC: a snapshot becomes a volume only with the driver that
@@ -18,14 +18,14 @@ func (c *checker) checkStorageClasses() {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.BackupPVC)) {
-		path := config.Path("backupPVC", name)
+		path := problem.Path("backupPVC", name)
 		source := c.cluster.StorageClass(name)
 		if source == nil {
-			problem := c.missingClass(path, name)
-			problem.Message += ": no volume has these settings"
-			c.add(Warning, problem)
+			wrong := c.missingClass(path, name)
+			wrong.Message += ": no volume has these settings"
+			c.add(Warning, wrong)
 		} else if !c.cluster.CanSnapshot(source) {
-			c.add(Error, config.Problem{
+			c.add(Error, problem.Problem{
 				Path: path, Message: "no VolumeSnapshotClass for driver " + source.Provisioner + ": its volumes cannot be snapshotted",
 			})
 		}
@@ -35,27 +35,27 @@ func (c *checker) checkStorageClasses() {
 
 func (c *checker) checkBackupClass(sourceName string, source *storagev1.StorageClass) {
 	section := c.cfg.BackupPVC[sourceName]
-	path := config.Path("backupPVC", sourceName)
+	path := problem.Path("backupPVC", sourceName)
 	backup := source
 	if section.StorageClass != "" {
-		path = config.Path("backupPVC", sourceName, "storageClass")
+		path = problem.Path("backupPVC", sourceName, "storageClass")
 		if backup = c.cluster.StorageClass(section.StorageClass); backup == nil {
-			problem := c.missingClass(path, section.StorageClass)
-			problem.Message += ": DataUploads would be canceled at the prepare timeout"
-			c.add(Error, problem)
+			wrong := c.missingClass(path, section.StorageClass)
+			wrong.Message += ": DataUploads would be canceled at the prepare timeout"
+			c.add(Error, wrong)
 		}
 	}
 	if backup == nil {
 		return
 	}
 	if source != nil && source.Provisioner != backup.Provisioner {
-		c.add(Error, config.Problem{
+		c.add(Error, problem.Problem{
 			Path: path, Message: "a snapshot becomes a volume only with the driver that made it",
 			Found:    fmt.Sprintf("class %s of provisioner %s", backup.Name, backup.Provisioner),
 			Expected: fmt.Sprintf("one of provisioner %s, which is that of %s", source.Provisioner, source.Name),
 		})
 	}
-	c.add(Note, config.Problem{Path: path, Message: "the backupPVC is of class " + DescribeClass(backup)})
+	c.add(Note, problem.Problem{Path: path, Message: "the backupPVC is of class " + DescribeClass(backup)})
 }
 
 // checkOtherClasses checks the classes that are named elsewhere.
@@ -65,9 +65,9 @@ func (c *checker) checkOtherClasses() {
 	}
 	for i, rule := range c.cfg.LoadAffinity {
 		if rule.StorageClass != "" && c.cluster.StorageClass(rule.StorageClass) == nil {
-			problem := c.missingClass(fmt.Sprintf("loadAffinity[%d].storageClass", i), rule.StorageClass)
-			problem.Message += ": the rule is never used"
-			c.add(Warning, problem)
+			wrong := c.missingClass(fmt.Sprintf("loadAffinity[%d].storageClass", i), rule.StorageClass)
+			wrong.Message += ": the rule is never used"
+			c.add(Warning, wrong)
 		}
 	}
 	cache := c.cfg.CachePVC
@@ -77,24 +77,24 @@ func (c *checker) checkOtherClasses() {
 	const path = "cachePVC.storageClass"
 	switch class := c.cluster.StorageClass(cache.StorageClass); {
 	case class == nil:
-		problem := c.missingClass(path, cache.StorageClass)
-		problem.Message += ": Velero restores without a cache volume"
-		c.add(Warning, problem)
+		wrong := c.missingClass(path, cache.StorageClass)
+		wrong.Message += ": Velero restores without a cache volume"
+		c.add(Warning, wrong)
 	case reclaimPolicy(class) != corev1.PersistentVolumeReclaimDelete:
-		c.add(Warning, config.Problem{
+		c.add(Warning, problem.Problem{
 			Path: path, Message: "Velero restores without a cache volume unless the class deletes its volumes",
 			Found: "reclaim policy " + string(reclaimPolicy(class)), Expected: string(corev1.PersistentVolumeReclaimDelete),
 		})
 	}
 }
 
-func (c *checker) missingClass(path, name string) config.Problem {
+func (c *checker) missingClass(path, name string) problem.Problem {
 	names := make([]string, 0, len(c.cluster.StorageClasses))
 	for i := range c.cluster.StorageClasses {
 		names = append(names, c.cluster.StorageClasses[i].Name)
 	}
-	return config.Problem{
-		Path: path, Message: "storage class " + name + " does not exist", Suggestion: config.DidYouMean(name, names),
+	return problem.Problem{
+		Path: path, Message: "storage class " + name + " does not exist", Suggestion: problem.SuggestNearest(name, names),
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // settingFor returns the setting of podResources for a resource, empty if there is none.
@@ -30,7 +30,7 @@ func settingFor(name corev1.ResourceName, isLimit bool) string {
 type mover struct {
 	requests, limits corev1.ResourceList
 	// added are the settings of podResources that a LimitRange stands in for.
-	added []config.Problem
+	added []problem.Problem
 }
 
 func (m *mover) list(isLimit bool) corev1.ResourceList {
@@ -64,8 +64,8 @@ func (m *mover) fill(by string, defaults corev1.ResourceList, isLimit bool) {
 		quantity := defaults[name]
 		list[name] = quantity
 		if setting := settingFor(name, isLimit); setting != "" {
-			m.added = append(m.added, config.Problem{
-				Path:    config.Path("podResources", setting),
+			m.added = append(m.added, problem.Problem{
+				Path:    problem.Path("podResources", setting),
 				Message: fmt.Sprintf("%s gives backup pods a %s of %s", by, setting, quantity.String()),
 			})
 		}
@@ -92,10 +92,10 @@ func (c *checker) checkLimitRanges() {
 	for _, name := range slices.Sorted(maps.Keys(pod.limits)) {
 		request, limit := pod.requests[name], pod.limits[name]
 		if setting := settingFor(name, false); setting != "" && request.Cmp(limit) > 0 {
-			c.add(Error, config.Problem{
-				Path: config.Path("podResources", setting), Message: "the request is above the limit that a limit range gives",
+			c.add(Error, problem.Problem{
+				Path: problem.Path("podResources", setting), Message: "the request is above the limit that a limit range gives",
 				Found: request.String(), Expected: "at most " + limit.String(),
-				Suggestion: "set " + config.Path("podResources", settingFor(name, true)),
+				Suggestion: "set " + problem.Path("podResources", settingFor(name, true)),
 			})
 		}
 	}
@@ -142,7 +142,7 @@ func (c *checker) refuse(by, setting, found, expected string) {
 	if found == "none" {
 		message = by + " refuses backup pods without a " + setting
 	}
-	c.add(Error, config.Problem{Path: config.Path("podResources", setting), Message: message, Found: found, Expected: expected})
+	c.add(Error, problem.Problem{Path: problem.Path("podResources", setting), Message: message, Found: found, Expected: expected})
 }
 
 // checkRatio checks how many times its request a limit may be.
@@ -153,8 +153,8 @@ func (c *checker) checkRatio(by string, ratios corev1.ResourceList, pod *mover) 
 		isRefused := request.IsZero() || limit.IsZero() ||
 			limit.AsApproximateFloat64()/request.AsApproximateFloat64() > ratio.AsApproximateFloat64()
 		if setting != "" && isRefused {
-			c.add(Error, config.Problem{
-				Path: config.Path("podResources", setting), Message: by + " refuses backup pods with this request and limit",
+			c.add(Error, problem.Problem{
+				Path: problem.Path("podResources", setting), Message: by + " refuses backup pods with this request and limit",
 				Found:    fmt.Sprintf("request %s, limit %s", request.String(), limit.String()),
 				Expected: fmt.Sprintf("both, and the limit at most %s times the request", ratio.String()),
 			})

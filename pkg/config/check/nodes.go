@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // checkNodes counts the nodes that each rule is for.
@@ -32,13 +33,13 @@ func (c *checker) checkSelector(level Level, path string, selector *metav1.Label
 		}
 	}
 	if matched == 0 {
-		c.add(level, config.Problem{
+		c.add(level, problem.Problem{
 			Path: path, Message: fmt.Sprintf("no node of %d matches: %s", len(c.cluster.Nodes), consequence),
 			Found: config.Describe(selector), Suggestion: c.missingLabel(selector),
 		})
 		return
 	}
-	c.add(Note, config.Problem{Path: path, Message: fmt.Sprintf("%d of %d nodes match", matched, len(c.cluster.Nodes))})
+	c.add(Note, problem.Problem{Path: path, Message: fmt.Sprintf("%d of %d nodes match", matched, len(c.cluster.Nodes))})
 }
 
 // missingLabel finds a label of the selector that no node has at all, which is most often a typing error.

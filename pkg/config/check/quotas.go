@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // checkQuotas holds backup pods and backupPVCs against the quotas of Velero's namespace. As many pods as there are slots
@@ -84,15 +84,15 @@ func (c *checker) checkCount(q quotaItem, path, what string, wanted int64) {
 
 // tellRoom tells if nothing of a kind ever fits, or now not as many as may be needed at a time.
 func (c *checker) tellRoom(q quotaItem, path, what string, room, wanted int64, never bool) {
-	problem := config.Problem{Path: path, Found: q.usage()}
+	wrong := problem.Problem{Path: path, Found: q.usage()}
 	switch {
 	case never:
-		problem.Message = fmt.Sprintf("quota %s (%s) leaves no room for %s", q.name, q.resource, what)
-		c.add(Error, problem)
+		wrong.Message = fmt.Sprintf("quota %s (%s) leaves no room for %s", q.name, q.resource, what)
+		c.add(Error, wrong)
 	case room < wanted:
-		problem.Message = fmt.Sprintf("quota %s (%s) has room for %d %s now, %d may be needed at a time",
+		wrong.Message = fmt.Sprintf("quota %s (%s) has room for %d %s now, %d may be needed at a time",
 			q.name, q.resource, max(room, 0), what, wanted)
-		c.add(Warning, problem)
+		c.add(Warning, wrong)
 	}
 }
 
@@ -120,14 +120,14 @@ func (c *checker) checkCompute(q quotaItem, pod *mover, movers int64) {
 		return
 	}
 	setting := settingFor(about.resource, about.isLimit)
-	path := config.Path("podResources", setting)
+	path := problem.Path("podResources", setting)
 	amount, set := pod.list(about.isLimit)[about.resource]
 	switch {
 	case set && !amount.IsZero():
 		room := (q.hard.AsApproximateFloat64() - q.used.AsApproximateFloat64()) / amount.AsApproximateFloat64()
 		c.tellRoom(q, path, "backup pods with "+setting+" "+amount.String(), int64(room), movers, amount.Cmp(q.hard) > 0)
 	case !set && about.resource != corev1.ResourceEphemeralStorage:
-		c.add(Error, config.Problem{
+		c.add(Error, problem.Problem{
 			Path:    path,
 			Message: fmt.Sprintf("quota %s (%s) refuses backup pods without a %s", q.name, q.resource, setting),
 			Found:   "none", Suggestion: "set " + path + ", or a default in a LimitRange",
@@ -151,9 +151,9 @@ func (c *checker) pathOfClass(class string) string {
 		switch {
 		case section.ClassFor(source) != class:
 		case section.StorageClass != "":
-			return config.Path("backupPVC", source, "storageClass")
+			return problem.Path("backupPVC", source, "storageClass")
 		default:
-			return config.Path("backupPVC", source)
+			return problem.Path("backupPVC", source)
 		}
 	}
 	return ""

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 func (c *checker) checkPodSecurity() {
 	level := c.cluster.Namespace.Labels[podSecurityLabel]
 	if level == restricted {
-		c.add(Error, config.Problem{
+		c.add(Error, problem.Problem{
 			Message: "backup pods run as root, which the pod security level of namespace " + c.cluster.Namespace.Name + " forbids",
 			Found:   podSecurityLabel + "=" + level, Expected: "baseline or privileged",
 		})
@@ -28,8 +28,8 @@ func (c *checker) checkPodSecurity() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.BackupPVC)) {
 		if section := c.cfg.BackupPVC[name]; section.ReadOnly && section.SPCNoRelabeling {
-			c.add(Error, config.Problem{
-				Path:    config.Path("backupPVC", name, "spcNoRelabeling"),
+			c.add(Error, problem.Problem{
+				Path:    problem.Path("backupPVC", name, "spcNoRelabeling"),
 				Message: "the pod security level of namespace " + c.cluster.Namespace.Name + " forbids the SELinux type spc_t",
 				Found:   podSecurityLabel + "=" + level, Expected: "privileged",
 			})
@@ -47,12 +47,12 @@ func (c *checker) checkPriorityClass() {
 		class := &c.cluster.PriorityClasses[i]
 		names = append(names, class.Name)
 		if class.Name == name {
-			c.add(Note, config.Problem{Path: "priorityClassName", Message: fmt.Sprintf("backup pods have priority %d", class.Value)})
+			c.add(Note, problem.Problem{Path: "priorityClassName", Message: fmt.Sprintf("backup pods have priority %d", class.Value)})
 			return
 		}
 	}
-	c.add(Error, config.Problem{
+	c.add(Error, problem.Problem{
 		Path: "priorityClassName", Message: "priority class " + name + " does not exist: the API server refuses backup pods",
-		Suggestion: config.DidYouMean(name, names),
+		Suggestion: problem.SuggestNearest(name, names),
 	})
 }

@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // checkSELinux looks for read-only volumes that would have to be relabelled, which is impossible, and for drivers that cannot
@@ -33,8 +33,8 @@ func (c *checker) checkSELinux() {
 		default:
 			continue
 		}
-		c.add(Warning, config.Problem{
-			Path:    config.Path("backupPVC", name, "readOnly"),
+		c.add(Warning, problem.Problem{
+			Path:    problem.Path("backupPVC", name, "readOnly"),
 			Message: "where SELinux is on, a read-only volume cannot be relabelled for the backup pod",
 			Found:   found, Suggestion: "set spcNoRelabeling: true beside it",
 		})
@@ -48,8 +48,8 @@ func (c *checker) checkMountLabel(name string) {
 	if section.AccessMode() != corev1.ReadWriteOncePod || !isKnown || c.supportsSELinuxMount(class.Provisioner) {
 		return
 	}
-	c.add(Warning, config.Problem{
-		Path:    config.Path("backupPVC", name, "readWriteOncePod"),
+	c.add(Warning, problem.Problem{
+		Path:    problem.Path("backupPVC", name, "readWriteOncePod"),
 		Message: "where SELinux is on, the volume is labelled file by file unless its driver can do it when it mounts",
 		Found:   "CSIDriver " + class.Provisioner + " without seLinuxMount: true",
 	})

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
 // volume is one that may be backed up. Its backupPVC is as large.
@@ -60,11 +60,11 @@ func (c *checker) checkVolumeSizes(by string, item corev1.LimitRangeItem) {
 	}
 	switch {
 	case len(refused) > 0:
-		c.add(Warning, config.Problem{
+		c.add(Warning, problem.Problem{
 			Message: by + " refuses the backupPVCs of some volumes", Found: andMore(refused), Expected: bounds,
 		})
 	case bounds != "":
-		c.add(Note, config.Problem{Message: by + " allows backupPVCs of " + bounds + ", and they are as large as their volumes"})
+		c.add(Note, problem.Problem{Message: by + " allows backupPVCs of " + bounds + ", and they are as large as their volumes"})
 	}
 }
 
@@ -100,26 +100,26 @@ func (c *checker) checkStorage(q quotaItem, class string, movers int) {
 	for _, v := range largest {
 		together.Add(v.size)
 	}
-	problem := config.Problem{Path: path, Found: q.usage()}
+	wrong := problem.Problem{Path: path, Found: q.usage()}
 	told := fmt.Sprintf("quota %s (%s)", q.name, q.resource)
 	switch {
 	case q.hard.IsZero():
-		problem.Message = told + " leaves no room for " + what
-		c.add(Error, problem)
+		wrong.Message = told + " leaves no room for " + what
+		c.add(Error, wrong)
 	case len(volumes) > 0 && volumes[0].size.Cmp(q.hard) > 0:
-		problem.Message = fmt.Sprintf("%s never has room for the %s of volume %s", told, what, volumes[0])
-		c.add(Warning, problem)
+		wrong.Message = fmt.Sprintf("%s never has room for the %s of volume %s", told, what, volumes[0])
+		c.add(Warning, wrong)
 	case len(volumes) == 0:
 		level := Note
 		if room.IsZero() {
 			level = Warning
 		}
-		problem.Message = fmt.Sprintf("%s has room for %s of %s now, and they are as large as their volumes", told, room.String(), what)
-		c.add(level, problem)
+		wrong.Message = fmt.Sprintf("%s has room for %s of %s now, and they are as large as their volumes", told, room.String(), what)
+		c.add(level, wrong)
 	case together.Cmp(room) > 0:
-		problem.Message = fmt.Sprintf("%s has room for %s of %s now, those of the %d largest volumes need %s at a time",
+		wrong.Message = fmt.Sprintf("%s has room for %s of %s now, those of the %d largest volumes need %s at a time",
 			told, room.String(), what, len(largest), together.String())
-		c.add(Warning, problem)
+		c.add(Warning, wrong)
 	}
 }
 

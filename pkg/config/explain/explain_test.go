@@ -11,9 +11,9 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/config/check"
 	"github.com/node-agent/node-agent/pkg/config/explain"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 const many = `
@@ -40,7 +40,7 @@ privilegedFsBackup: true
 
 func explained(text string, cluster *check.Cluster) string {
 	GinkgoHelper()
-	cfg, err := config.Decode("f", []byte(text))
+	cfg, err := schema.Decoder{}.Decode("f", []byte(text))
 	Expect(err).NotTo(HaveOccurred())
 	return explain.Text("f", cfg, cluster)
 }

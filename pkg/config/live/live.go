@@ -16,14 +16,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/manifest"
+	"github.com/node-agent/node-agent/pkg/config/problem"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 	"github.com/node-agent/node-agent/pkg/metrics"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // Configuration is the one in force. A ConfigMap that is wrong or gone leaves the last good one in force.
 type Configuration struct {
 	// ConfigMap is the one that is followed. Without a name the defaults count for ever.
 	ConfigMap client.ObjectKey
-	Decoder   config.Decoder
+	Decoder   schema.Decoder
 	Log       logrus.FieldLogger
 
 	current atomic.Pointer[config.Config]
@@ -67,11 +71,11 @@ func (c *Configuration) Load(ctx context.Context, reader client.Reader) error {
 		}
 		return fmt.Errorf("reading configmap %s, named by --node-agent-configmap: %w", c.ConfigMap, err)
 	}
-	cfg, err := c.Decoder.FromConfigMap(configMap)
-	if err != nil {
+	checked := manifest.CheckConfigMap(c.Decoder, configMap)
+	if err := checked.Err(); err != nil {
 		return err
 	}
-	c.store(cfg, configMap)
+	c.store(checked, configMap)
 	return nil
 }
 
@@ -108,26 +112,26 @@ func sameContent(a, b *corev1.ConfigMap) bool {
 // apply puts the content of the ConfigMap in force if it is good.
 func (c *Configuration) apply(configMap *corev1.ConfigMap) {
 	c.seen, c.missing = configMap, false
-	cfg, err := c.Decoder.FromConfigMap(configMap)
-	if err != nil {
+	checked := manifest.CheckConfigMap(c.Decoder, configMap)
+	if err := checked.Err(); err != nil {
 		metrics.SetConfigValid(false)
 		c.warn(configMap, "InvalidConfiguration", "the last good configuration stays in force: "+brief(err))
 		return
 	}
-	c.store(cfg, configMap)
+	c.store(checked, configMap)
 	for _, changes := range c.changes {
 		select {
-		case changes <- Change{Object: cfg}:
+		case changes <- Change{Object: checked.Config}:
 		default: // it is about to hear of an earlier one and will see this one
 		}
 	}
 	c.logger().WithField("resourceVersion", configMap.ResourceVersion).Info("configuration is in force")
 	c.events.Eventf(configMap, nil, corev1.EventTypeNormal, "ConfigurationInForce", action,
 		"in force for DataUploads and DataDownloads that are accepted from now on")
-	for _, warning := range cfg.Warnings() {
+	for _, warning := range problem.Lines(checked.Source, checked.Warnings) {
 		c.logger().Warn(warning)
 	}
-	if unknown := cfg.UnknownKeys(); len(unknown) > 0 {
+	if unknown := problem.Lines(checked.Source, checked.UnknownKeys); len(unknown) > 0 {
 		c.event(configMap, "UnknownKeys", join(unknown))
 	}
 }
@@ -147,10 +151,10 @@ func (c *Configuration) gone() {
 		"but an agent that is restarted needs the ConfigMap")
 }
 
-func (c *Configuration) store(cfg *config.Config, configMap *corev1.ConfigMap) {
-	c.current.Store(cfg)
+func (c *Configuration) store(checked *schema.Checked, configMap *corev1.ConfigMap) {
+	c.current.Store(checked.Config)
 	metrics.SetConfigValid(true)
-	metrics.SetConfigApplied(configMap.Data, len(cfg.UnknownKeys()))
+	metrics.SetConfigApplied(configMap.Data, len(checked.UnknownKeys))
 }
 
 // warn tells about the ConfigMap in the log and on the ConfigMap.
@@ -160,7 +164,7 @@ func (c *Configuration) warn(configMap *corev1.ConfigMap, reason, message string
 }
 
 func (c *Configuration) event(configMap *corev1.ConfigMap, reason, message string) {
-	c.events.Eventf(configMap, nil, corev1.EventTypeWarning, reason, action, "%s", shorten(message))
+	c.events.Eventf(configMap, nil, corev1.EventTypeWarning, reason, action, "%s", text.Shorten(message, maxNote))
 }
 
 func (c *Configuration) logger() logrus.FieldLogger {

@@ -12,13 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/config/live"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
 
 // cluster answers with its one ConfigMap.
@@ -33,7 +34,7 @@ func (c *cluster) Get(_ context.Context, key client.ObjectKey, obj client.Object
 	case c.err != nil:
 		return c.err
 	case c.configMap == nil || key != client.ObjectKeyFromObject(c.configMap):
-		return apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, key.Name)
+		return apierrors.NewNotFound(k8sschema.GroupResource{Resource: "configmaps"}, key.Name)
 	}
 	c.configMap.DeepCopyInto(obj.(*corev1.ConfigMap))
 	return nil
@@ -180,7 +181,7 @@ var _ = Describe("the configuration in force", func() {
 	})
 
 	It("tells of unknown keys where they are no error", func(ctx context.Context) {
-		configuration.Decoder.UnknownKeys = config.WarnOfUnknownKeys
+		configuration.Decoder.UnknownKeys = schema.WarnOfUnknownKeys
 		api.set("1", `{"a1": 1, "b1": 1, "c1": 1, "d1": 1, "e1": 1, "f1": 1, "g1": 1}`)
 		load(ctx)
 		Expect(metric("node_agent_config_unknown_keys")).To(BeEquivalentTo(7))

@@ -3,7 +3,6 @@ package live
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 )
 
 // action is what Events about the ConfigMap are about, in the form that events.k8s.io asks for.
@@ -27,17 +26,4 @@ func join(lines []string) string {
 // brief writes an error of several lines in one.
 func brief(err error) string {
 	return join(strings.Split(err.Error(), "\n"))
-}
-
-// shorten cuts a note to what an Event can hold.
-func shorten(note string) string {
-	const ellipsis = "..."
-	if len(note) <= maxNote {
-		return note
-	}
-	end := maxNote - len(ellipsis)
-	for !utf8.RuneStart(note[end]) {
-		end--
-	}
-	return note[:end] + ellipsis
 }

@@ -1,0 +1,262 @@
+package schema
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/node-agent/node-agent/pkg/config/document"
+	"github.com/node-agent/node-agent/pkg/config/problem"
+)
+
+// checker holds a document against the schema and collects all that is wrong or doubtful.
+type checker struct {
+	// tolerant lets unknown keys pass with a warning.
+	tolerant bool
+
+	problems []problem.Problem
+	warnings []problem.Problem
+	// unknownKeys are those of the warnings that are about a key.
+	unknownKeys []problem.Problem
+}
+
+func (c *checker) problem(at *yaml.Node, p problem.Problem) {
+	p.Line, p.Column = at.Line, at.Column
+	c.problems = append(c.problems, p)
+}
+
+func (c *checker) warn(at *yaml.Node, path, message string) {
+	c.warnings = append(c.warnings, problem.Problem{Line: at.Line, Column: at.Column, Path: path, Message: message})
+}
+
+func (c *checker) check(n *yaml.Node, s *schema, path string) {
+	if document.KindOf(n) == document.Refused {
+		return
+	}
+	if document.KindOf(n) != s.kind || document.IsLegacy(n) {
+		c.problem(n, problem.Problem{
+			Path: path, Found: document.Describe(n), Expected: s.what, Suggestion: retype(n, s),
+		})
+		return
+	}
+	switch s.kind {
+	case document.Object:
+		c.checkObject(n, s, path)
+	case document.List:
+		for i, item := range n.Content {
+			c.check(item, s.each, problem.Index(path, i))
+		}
+	case document.String:
+		c.checkText(n, s.rule, path)
+	case document.Number:
+		c.checkNumber(n, s, path)
+	default:
+	}
+	if s.cross != nil {
+		s.cross(c, n, path)
+	}
+}
+
+// member is one key of an object with its value.
+type member struct{ key, value *yaml.Node }
+
+func (c *checker) checkObject(n *yaml.Node, s *schema, path string) {
+	seen := map[string]*yaml.Node{}
+	var misspelled []string
+	refused := false
+	ignored := map[*yaml.Node]bool{}
+	for key, value := range document.Members(n) {
+		at := problem.Key(path, key.Value)
+		if document.KeyProblem(key) != nil {
+			refused = true
+			if s.each != nil {
+				c.checkFreeValue(value, s, at)
+			}
+			continue
+		}
+		if first, found := seen[key.Value]; found {
+			c.problem(key, problem.Problem{
+				Path: at, Message: fmt.Sprintf("duplicate key, the first one is at %d:%d", first.Line, first.Column),
+			})
+		} else {
+			seen[key.Value] = key
+		}
+		m := member{key, value}
+		if s.each != nil {
+			c.checkFree(m, s, path, at)
+		} else if f := s.field(key.Value); f != nil {
+			c.checkKnown(m, f, at)
+		} else if meant, ignore := c.checkUnknown(n, m, s, at); ignore {
+			ignored[key] = true
+		} else if meant != nil {
+			misspelled = append(misspelled, meant.name)
+		}
+	}
+	document.Remove(n, ignored)
+	for _, f := range s.fields {
+		if f.required && !refused && document.Get(n, f.name) == nil && !slices.Contains(misspelled, f.name) {
+			c.problem(n, problem.Problem{Path: path, Message: fmt.Sprintf("key %q is missing", f.name), Expected: f.value.what})
+		}
+	}
+}
+
+func (c *checker) checkKnown(m member, f *field, at string) {
+	// Null stands for an absent key, as encoding/json and thus Velero have it.
+	if document.KindOf(m.value) == document.Null {
+		return
+	}
+	if f.inert {
+		c.warn(m.key, at, "checked, but without effect")
+	}
+	c.check(m.value, f.value, at)
+}
+
+// checkFree checks one key of a map.
+func (c *checker) checkFree(m member, s *schema, path, at string) {
+	name := m.key.Value
+	if s.each.field(name) != nil && (!s.keyRule.valid(name) || document.KindOf(m.value) != document.Object) {
+		c.problem(m.key, problem.Problem{
+			Path: at, Message: "misplaced key", Found: name, Expected: s.keyRule.expected,
+			Suggestion: fmt.Sprintf("move it to %s.%s.%s", path, s.keyName, name),
+		})
+		return
+	}
+	c.checkText(m.key, s.keyRule, at)
+	c.checkFreeValue(m.value, s, at)
+}
+
+func (c *checker) checkFreeValue(n *yaml.Node, s *schema, at string) {
+	// An entry that is null has no settings; a label or annotation that is null has no value.
+	if document.KindOf(n) != document.Null || s.each.kind != document.Object {
+		c.check(n, s.each, at)
+	}
+}
+
+// checkText checks the content of a string or key.
+func (c *checker) checkText(n *yaml.Node, r *rule, path string) {
+	if !r.valid(n.Value) {
+		c.problem(n, r.broken(n.Value, path))
+		return
+	}
+	if r.doubt == nil {
+		return
+	}
+	if doubt := r.doubt(n.Value); doubt != "" {
+		c.warn(n, path, doubt)
+	}
+}
+
+func (r *rule) broken(text, path string) problem.Problem {
+	wrong := problem.Problem{Path: path, Found: problem.Quote(text), Expected: r.expected}
+	if r.near != nil {
+		if near := r.near(text); near != "" {
+			wrong.Suggestion = problem.DidYouMean(problem.Quote(near))
+		}
+	}
+	return wrong
+}
+
+var (
+	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+	jsonNumber  = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+)
+
+func (c *checker) checkNumber(n *yaml.Node, s *schema, path string) {
+	value, err := strconv.ParseInt(n.Value, 10, 64)
+	wrong := problem.Problem{Path: path, Found: problem.Shorten(n.Value), Expected: s.what}
+	switch {
+	case !wholeNumber.MatchString(n.Value):
+		wrong.Suggestion = wholeSuggestion(n.Value, s.minimum)
+	case err == nil && value < s.minimum:
+	case err != nil || value > math.MaxInt32:
+		wrong.Expected = fmt.Sprintf("%s and at most %d", s.what, math.MaxInt32)
+	default:
+		return
+	}
+	c.problem(n, wrong)
+}
+
+// maxDigits bounds what is worth a suggestion.
+const maxDigits = 60
+
+// wholeSuggestion writes 1e3 or 2.0 as the whole number that it is. 010 may be ten or eight, so there is no guess.
+func wholeSuggestion(text string, minimum int64) string {
+	if !jsonNumber.MatchString(text) || len(text) > maxDigits || strings.Contains(text, "e-") {
+		return ""
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || value != math.Trunc(value) || value < float64(minimum) || value > math.MaxInt32 {
+		return ""
+	}
+	whole, _ := big.NewFloat(value).Int(nil)
+	return problem.DidYouMean(whole.String())
+}
+
+// retype suggests how a value of the wrong type may be meant.
+func retype(n *yaml.Node, s *schema) string {
+	kind := document.KindOf(n)
+	switch s.kind {
+	case document.String:
+		if isScalar := document.IsLegacy(n) || kind == document.Number || kind == document.Boolean; isScalar && s.rule.valid(n.Value) {
+			return problem.DidYouMean(problem.Quote(n.Value))
+		}
+	case document.Boolean:
+		return booleanSuggestion(n)
+	case document.Number:
+		if _, err := strconv.ParseUint(n.Value, 10, 31); err == nil && kind == document.String && wholeNumber.MatchString(n.Value) {
+			return problem.DidYouMean(n.Value + " without quotes")
+		}
+	case document.List:
+		return listSuggestion(n, s)
+	case document.Object:
+		return objectSuggestion(n)
+	default:
+	}
+	return ""
+}
+
+func listSuggestion(n *yaml.Node, s *schema) string {
+	switch {
+	case document.KindOf(n) == document.String && s.each.kind == document.String:
+		return problem.DidYouMean("[" + problem.Quote(n.Value) + "]")
+	case document.KindOf(n) == document.Object && s.each.kind == document.Object:
+		return "put the object into a list: [{...}]"
+	default:
+		return ""
+	}
+}
+
+func objectSuggestion(n *yaml.Node) string {
+	if strings.Contains(n.Value, "\n") {
+		return "write the settings themselves, without '|' or quotes"
+	}
+	if key, value, found := strings.Cut(n.Value, ":"); found && value != "" && problem.SimpleKey.MatchString(key) {
+		return problem.DidYouMean(key + ": " + problem.Shorten(value))
+	}
+	if document.KindOf(n) == document.List && len(n.Content) == 1 && document.KindOf(n.Content[0]) == document.Object {
+		return "remove the list around the object"
+	}
+	return ""
+}
+
+func booleanSuggestion(n *yaml.Node) string {
+	text := strings.ToLower(n.Value)
+	switch {
+	case document.KindOf(n) == document.String && (text == "true" || text == "false"):
+		return problem.DidYouMean(text + " without quotes")
+	case document.KindOf(n) == document.String && document.BooleanWord(text) != "":
+		return problem.DidYouMean(document.BooleanWord(text))
+	case document.KindOf(n) == document.Number && text == "1":
+		return problem.DidYouMean("true")
+	case document.KindOf(n) == document.Number && text == "0":
+		return problem.DidYouMean("false")
+	default:
+		return ""
+	}
+}
