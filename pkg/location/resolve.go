@@ -15,6 +15,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 // Resolve reads the BackupStorageLocation and the Secrets that it needs from a namespace, which is Velero's. Below dir
@@ -29,10 +30,9 @@ func Resolve(
 	}
 	secrets := secretReader{reader: reader, namespace: namespace}
 	access := repository.Access{
-		Location:        found,
-		VolumeNamespace: volumeNamespace,
-		StateDir:        filepath.Join(dir, location, volumeNamespace, "state"),
-		Log:             log,
+		Access:   store.Access{Location: found, VolumeNamespace: volumeNamespace},
+		StateDir: filepath.Join(dir, location, volumeNamespace, "state"),
+		Log:      log,
 	}
 	if err := resolve(ctx, secrets, found, filepath.Join(dir, location, volumeNamespace), &access); err != nil {
 		return repository.Access{}, fmt.Errorf("backup storage location %s/%s: %w", namespace, location, err)

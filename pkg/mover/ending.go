@@ -9,7 +9,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/mover/result"
-	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
 
 // endingError is why a move ended before its data was moved. It is the cause of the end of a context.
@@ -39,7 +39,7 @@ func (c *claim) String() string { return c.kind.name + " " + c.name }
 
 // interruption is the ending of a move that the node stops, as for an eviction.
 func (c *claim) interruption() *endingError {
-	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", c.kind.move, c, repository.ErrInterrupted), retryable: true}
+	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", c.kind.move, c, failure.ErrInterrupted), retryable: true}
 }
 
 // ending returns why the move must stop or not begin, and nil if it may go on. now is the object as it is now, nil if

@@ -7,7 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/node-agent/node-agent/pkg/mover/result"
-	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
 
 // ExitError is an error with the exit code of the process that it ends.
@@ -37,5 +37,5 @@ func retryable(err error) bool {
 		code := answer.ErrStatus.Code
 		return code == http.StatusConflict || code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 	}
-	return repository.Retryable(err)
+	return failure.Retryable(err)
 }

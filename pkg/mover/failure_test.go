@@ -25,11 +25,13 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
-var unreadable = &repository.EntryError{
+var unreadable = &failure.EntryError{
 	Total:    1,
-	Failures: []repository.EntryFailure{{Path: "a/b", Reason: "permission denied"}},
+	Failures: []failure.Entry{{Path: "a/b", Reason: "permission denied"}},
 }
 
 const uploadFailure = "upload the volume of PersistentVolumeClaim shop/data: "
@@ -51,7 +53,7 @@ var _ = Describe("A mover that fails", func() {
 		Entry("a full store", errors.New("write blob: no space left on device"), "write blob: no space left on device"),
 		Entry("a file that cannot be read",
 			unreadable, unreadable.Error()),
-		Entry("a canceled upload that nobody canceled", repository.ErrCanceled, "canceled"),
+		Entry("a canceled upload that nobody canceled", failure.ErrCanceled, "canceled"),
 		Entry("a text that looks like a cancellation", errors.New("open data path is canceled"), "open data path is canceled."),
 		Entry("a signed URL", errors.New(`Put "https://s3.example/b/k?X-Amz-Credential=AK&X-Amz-Signature=1f": EOF`),
 			`Put "https://s3.example/b/k?...": EOF`),
@@ -109,7 +111,7 @@ var _ = Describe("A mover that fails", func() {
 	It("says that the repository did not open", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.PhaseInProgress)
 		b.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) {
-			return nil, fmt.Errorf("connect: %w", repository.ErrWrongPassword)
+			return nil, fmt.Errorf("connect: %w", failure.ErrWrongPassword)
 		}
 		b.start()
 		message, err := b.ended()
@@ -176,7 +178,7 @@ var _ = Describe("The exit code of a mover", func() {
 		Entry("the API server fails", status(http.StatusInternalServerError), result.ExitRetryable),
 		Entry("the API server refuses", status(http.StatusForbidden), 1),
 		Entry("a file cannot be read", unreadable, 1),
-		Entry("wrong password", repository.ErrWrongPassword, 1),
+		Entry("wrong password", failure.ErrWrongPassword, 1),
 		Entry("anything else", errors.New("nobody knows"), 1),
 	)
 
@@ -226,8 +228,8 @@ func (u *lateUploader) open(context.Context, repository.Access) (mover.Uploader,
 	return u, nil
 }
 
-func (u *lateUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
+func (u *lateUploader) Upload(ctx context.Context, request upload.Request) (upload.Result, error) {
 	u.begun <- request
 	<-ctx.Done()
-	return repository.UploadResult{SnapshotID: snapshotID, TotalBytes: 100}, nil
+	return upload.Result{SnapshotID: snapshotID, TotalBytes: 100}, nil
 }

@@ -28,6 +28,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 const (
@@ -180,9 +182,9 @@ func (b *bench) waiting() {
 }
 
 // uploading returns once the upload has begun.
-func (b *bench) uploading() repository.UploadRequest {
+func (b *bench) uploading() upload.Request {
 	GinkgoHelper()
-	var request repository.UploadRequest
+	var request upload.Request
 	Eventually(b.uploader.begun).WithTimeout(patience).Should(Receive(&request))
 	return request
 }
@@ -266,7 +268,7 @@ func (b *bench) warnings() []string {
 
 // fakeUploader uploads as long as the spec wants it to.
 type fakeUploader struct {
-	begun  chan repository.UploadRequest
+	begun  chan upload.Request
 	finish chan uploaded
 
 	// confirmed is called after the mover has confirmed a snapshot. It may be nil.
@@ -278,25 +280,25 @@ type fakeUploader struct {
 }
 
 type uploaded struct {
-	result repository.UploadResult
+	result upload.Result
 	err    error
 }
 
 func newFakeUploader() *fakeUploader {
-	return &fakeUploader{begun: make(chan repository.UploadRequest, 1), finish: make(chan uploaded, 1)}
+	return &fakeUploader{begun: make(chan upload.Request, 1), finish: make(chan uploaded, 1)}
 }
 
-func (u *fakeUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
+func (u *fakeUploader) Upload(ctx context.Context, request upload.Request) (upload.Result, error) {
 	u.begun <- request
 	select {
 	case <-ctx.Done():
-		return repository.UploadResult{}, repository.ErrCanceled
+		return upload.Result{}, failure.ErrCanceled
 	case outcome := <-u.finish:
 		if outcome.err != nil {
-			return repository.UploadResult{}, outcome.err
+			return upload.Result{}, outcome.err
 		}
 		if err := request.Confirm(ctx, outcome.result.SnapshotID); err != nil {
-			return repository.UploadResult{}, fmt.Errorf("upload volume: %w", err)
+			return upload.Result{}, fmt.Errorf("upload volume: %w", err)
 		}
 		if u.confirmed != nil {
 			u.confirmed()
@@ -333,7 +335,7 @@ func (u *fakeUploader) closes() int {
 }
 
 func (u *fakeUploader) succeed() {
-	u.finish <- uploaded{result: repository.UploadResult{SnapshotID: snapshotID, TotalBytes: 100, IncrementalBytes: 30}}
+	u.finish <- uploaded{result: upload.Result{SnapshotID: snapshotID, TotalBytes: 100, IncrementalBytes: 30}}
 }
 
 func (u *fakeUploader) fail(err error) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // quiet is how long a spec watches for something that must not happen.
@@ -26,7 +27,7 @@ func progressOf(total, done int64) repository.Progress {
 var _ = Describe("The progress of an upload", func() {
 	var (
 		b       *bench
-		request repository.UploadRequest
+		request upload.Request
 		bodies  chan string
 		fail    chan error
 	)

@@ -17,6 +17,9 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // canceledUploader is canceled when all data is uploaded.
@@ -25,7 +28,7 @@ type canceledUploader struct {
 	cancel func()
 }
 
-func (u *canceledUploader) Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error) {
+func (u *canceledUploader) Upload(ctx context.Context, request upload.Request) (upload.Result, error) {
 	confirm := request.Confirm
 	request.Confirm = func(ctx context.Context, snapshotID string) error {
 		u.cancel()
@@ -75,7 +78,7 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(opened.Close)
 		target := GinkgoT().TempDir()
-		_, err = opened.Restore(ctx, repository.RestoreRequest{SnapshotID: moved.SnapshotID, Path: target})
+		_, err = restore.Run(ctx, opened, restore.Request{SnapshotID: moved.SnapshotID, Path: target})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.ReadFile(filepath.Join(target, "orders", "1"))).To(Equal(content))
 	})
@@ -134,7 +137,7 @@ var _ = Describe("A mover with a real repository", func() {
 		b.options.Open = func(moving context.Context, access repository.Access) (mover.Uploader, error) {
 			uploader, err := mover.OpenUploader(moving, access)
 			return &canceledUploader{Uploader: uploader, cancel: func() {
-				_, err := opened.Upload(ctx, repository.UploadRequest{
+				_, err := upload.Run(ctx, opened, upload.Request{
 					SourceNamespace: "shop", SourcePVC: "data", Path: volume, DataUploadUID: string(b.du.UID),
 				})
 				Expect(err).NotTo(HaveOccurred())
@@ -164,7 +167,7 @@ var _ = Describe("A mover with a real repository", func() {
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(opened.Close)
 		target := filepath.Join(GinkgoT().TempDir(), "device")
-		_, err = opened.Restore(ctx, repository.RestoreRequest{SnapshotID: moved.SnapshotID, Path: target, Block: true})
+		_, err = restore.Run(ctx, opened, restore.Request{SnapshotID: moved.SnapshotID, Path: target, Block: true})
 		Expect(err).NotTo(HaveOccurred())
 		restored, err := os.ReadFile(target)
 		Expect(err).NotTo(HaveOccurred())
@@ -181,7 +184,7 @@ var _ = Describe("A mover with a real repository", func() {
 		b.start()
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
-		Expect(message).To(ContainSubstring(repository.ErrWrongPassword.Error()))
+		Expect(message).To(ContainSubstring(failure.ErrWrongPassword.Error()))
 		Expect(message).NotTo(ContainSubstring(right.Password))
 		Expect(exitCode(err)).To(Equal(1))
 	})
@@ -194,7 +197,7 @@ var _ = Describe("A mover with a real repository", func() {
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
 		Expect(message).To(HavePrefix("open the repository of namespace shop in backup storage location default: "))
-		Expect(message).To(ContainSubstring(repository.ErrNotInitialized.Error()))
+		Expect(message).To(ContainSubstring(failure.ErrNotInitialized.Error()))
 		Expect(exitCode(err)).To(Equal(1))
 	})
 })

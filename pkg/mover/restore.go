@@ -9,19 +9,34 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
 )
 
 // Restorer is an open repository, to restore from.
 type Restorer interface {
-	Restore(ctx context.Context, request repository.RestoreRequest) (repository.RestoreResult, error)
+	Restore(ctx context.Context, request restore.Request) (restore.Result, error)
 	// Verify compares what was restored with the repository.
-	Verify(ctx context.Context, request repository.RestoreRequest) error
+	Verify(ctx context.Context, request restore.Request) error
 	Close(ctx context.Context) error
 }
 
 // OpenRestorer is the one of Kopia repositories.
 func OpenRestorer(ctx context.Context, access repository.Access) (Restorer, error) {
-	return repository.Open(ctx, access)
+	opened, err := repository.Open(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	return repositoryRestorer{opened}, nil
+}
+
+type repositoryRestorer struct{ *repository.Repository }
+
+func (r repositoryRestorer) Restore(ctx context.Context, request restore.Request) (restore.Result, error) {
+	return restore.Run(ctx, r.Repository, request)
+}
+
+func (r repositoryRestorer) Verify(ctx context.Context, request restore.Request) error {
+	return restore.Verify(ctx, r.Repository, request)
 }
 
 // RestoreOptions say what to restore, and with what.
@@ -67,7 +82,7 @@ func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Tra
 	}
 	defer closeRepository(ctx, restorer, m.Log)
 
-	var restored repository.RestoreResult
+	var restored restore.Result
 	err = progress.during(ctx, func() (err error) {
 		restored, err = restorer.Restore(ctx, request)
 		if err == nil && r.Verify {
@@ -86,8 +101,8 @@ func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Tra
 	}, nil
 }
 
-func restoreRequest(m *movement, dd *v2alpha1.DataDownload, progress *reporter) (repository.RestoreRequest, error) {
-	request := repository.RestoreRequest{
+func restoreRequest(m *movement, dd *v2alpha1.DataDownload, progress *reporter) (restore.Request, error) {
+	request := restore.Request{
 		SnapshotID:       dd.Spec.SnapshotID,
 		Path:             m.VolumePath,
 		Block:            m.block(),

@@ -22,6 +22,9 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 const (
@@ -69,9 +72,9 @@ func (b *restoreBench) start() {
 	b.run(func(ctx context.Context) error { return mover.Restore(ctx, b.restore) })
 }
 
-func (b *restoreBench) restoring() repository.RestoreRequest {
+func (b *restoreBench) restoring() restore.Request {
 	GinkgoHelper()
-	var request repository.RestoreRequest
+	var request restore.Request
 	Eventually(b.restorer.begun).WithTimeout(patience).Should(Receive(&request))
 	return request
 }
@@ -90,29 +93,29 @@ func (b *restoreBench) reported(ctx context.Context) v2alpha1.DataMoveOperationP
 
 // fakeRestorer restores as long as the spec wants it to.
 type fakeRestorer struct {
-	begun    chan repository.RestoreRequest
+	begun    chan restore.Request
 	finish   chan error
-	verified chan repository.RestoreRequest
+	verified chan restore.Request
 	differs  error
 }
 
 func newFakeRestorer() *fakeRestorer {
 	return &fakeRestorer{
-		begun: make(chan repository.RestoreRequest, 1), finish: make(chan error, 1), verified: make(chan repository.RestoreRequest, 1),
+		begun: make(chan restore.Request, 1), finish: make(chan error, 1), verified: make(chan restore.Request, 1),
 	}
 }
 
-func (r *fakeRestorer) Restore(ctx context.Context, request repository.RestoreRequest) (repository.RestoreResult, error) {
+func (r *fakeRestorer) Restore(ctx context.Context, request restore.Request) (restore.Result, error) {
 	r.begun <- request
 	select {
 	case <-ctx.Done():
-		return repository.RestoreResult{}, repository.ErrCanceled
+		return restore.Result{}, failure.ErrCanceled
 	case err := <-r.finish:
-		return repository.RestoreResult{TotalBytes: 100}, err
+		return restore.Result{TotalBytes: 100}, err
 	}
 }
 
-func (r *fakeRestorer) Verify(_ context.Context, request repository.RestoreRequest) error {
+func (r *fakeRestorer) Verify(_ context.Context, request restore.Request) error {
 	r.verified <- request
 	return r.differs
 }
@@ -241,8 +244,8 @@ var _ = Describe("A mover of a DataDownload", func() {
 			Expect(message).To(Equal(restoreFailure + want))
 			Expect(exitCode(err)).To(Equal(code))
 		},
-		Entry("the volume", &repository.TargetError{Op: "write", Path: "a/b", Err: os.ErrPermission}, "write a/b: permission denied", 1),
-		Entry("the snapshot", repository.ErrNoSnapshot, "the snapshot does not exist", 1),
+		Entry("the volume", &failure.TargetError{Op: "write", Path: "a/b", Err: os.ErrPermission}, "write a/b: permission denied", 1),
+		Entry("the snapshot", failure.ErrNoSnapshot, "the snapshot does not exist", 1),
 		Entry("the network", &net.OpError{Op: "dial", Err: errors.New("refused")}, "dial: refused", result.ExitRetryable),
 	)
 
@@ -263,8 +266,8 @@ var _ = Describe("A mover of a DataDownload", func() {
 		}
 	},
 		Entry("and it is the same", nil, `"totalBytes":100`),
-		Entry("and it is not", &repository.DifferenceError{
-			Total: 1, Differences: []repository.EntryFailure{{Path: "a/b", Reason: "byte 7 differs"}},
+		Entry("and it is not", &failure.DifferenceError{
+			Total: 1, Differences: []failure.Entry{{Path: "a/b", Reason: "byte 7 differs"}},
 		}, restoreFailure+"1 entry of the volume not as in the snapshot: a/b: byte 7 differs"),
 	)
 
@@ -278,7 +281,7 @@ var _ = Describe("A mover of a DataDownload", func() {
 		DeferCleanup(opened.Close)
 		volume := GinkgoT().TempDir()
 		Expect(os.WriteFile(filepath.Join(volume, "file"), []byte("content"), 0o640)).To(Succeed())
-		uploaded, err := opened.Upload(ctx, repository.UploadRequest{
+		uploaded, err := upload.Run(ctx, opened, upload.Request{
 			SourceNamespace: "shop", SourcePVC: "data", Path: volume, DataUploadUID: "uid",
 		})
 		Expect(err).NotTo(HaveOccurred())

@@ -13,6 +13,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 
 // Uploader is an open repository, to upload into.
 type Uploader interface {
-	Upload(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, error)
+	Upload(ctx context.Context, request upload.Request) (upload.Result, error)
 	// Discard deletes all that attempts at a DataUpload have uploaded.
 	Discard(ctx context.Context, sourceNamespace, sourcePVC, dataUploadUID string) error
 	Close(ctx context.Context) error
@@ -33,7 +35,21 @@ type Uploader interface {
 
 // OpenUploader is the one of Kopia repositories.
 func OpenUploader(ctx context.Context, access repository.Access) (Uploader, error) {
-	return repository.Open(ctx, access)
+	opened, err := repository.Open(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	return repositoryUploader{opened}, nil
+}
+
+type repositoryUploader struct{ *repository.Repository }
+
+func (u repositoryUploader) Upload(ctx context.Context, request upload.Request) (upload.Result, error) {
+	return upload.Run(ctx, u.Repository, request)
+}
+
+func (u repositoryUploader) Discard(ctx context.Context, sourceNamespace, sourcePVC, dataUploadUID string) error {
+	return upload.Discard(ctx, u.Repository, sourceNamespace, sourcePVC, dataUploadUID)
 }
 
 // UploadOptions say what to upload, and with what. All are required.
@@ -65,7 +81,7 @@ func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.Tran
 	defer closeRepository(ctx, uploader, m.Log)
 
 	progress := newReporter(m, begun)
-	var uploaded repository.UploadResult
+	var uploaded upload.Result
 	err = progress.during(ctx, func() (err error) {
 		uploaded, err = uploader.Upload(ctx, uploadRequest(m, du, progress))
 		return err
@@ -89,7 +105,7 @@ func (u *uploadMover) open(ctx context.Context, m *movement, du *v2alpha1.DataUp
 	where := place{location: du.Spec.BackupStorageLocation, volumeNamespace: du.Spec.SourceNamespace}
 	return openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Uploader, error) {
 		if access.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {
-			return nil, repository.ErrLocationReadOnly
+			return nil, failure.ErrLocationReadOnly
 		}
 		return u.Open(ctx, access)
 	})
@@ -108,8 +124,8 @@ func (m *movement) discardUnwanted(ctx context.Context, uploader Uploader, du *v
 	}
 }
 
-func uploadRequest(m *movement, du *v2alpha1.DataUpload, progress *reporter) repository.UploadRequest {
-	request := repository.UploadRequest{
+func uploadRequest(m *movement, du *v2alpha1.DataUpload, progress *reporter) upload.Request {
+	request := upload.Request{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,
 		Path:             m.VolumePath,

@@ -17,6 +17,8 @@ import (
 	logrustest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // recordedLog is what a repository logs.
@@ -60,15 +62,15 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 	var (
 		store     *directoryStore
 		volume    string
-		uploading repository.UploadRequest
+		uploading upload.Request
 	)
 
 	// attempt uploads as another process would, and returns how much it has read.
-	attempt := func(ctx context.Context, request repository.UploadRequest) (repository.UploadResult, int64) {
+	attempt := func(ctx context.Context, request upload.Request) (upload.Result, int64) {
 		GinkgoHelper()
 		access := store.access(namespace)
 		logs := recordLog(&access)
-		result, err := open(ctx, access).Upload(ctx, request)
+		result, err := upload.Run(ctx, open(ctx, access), request)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(logs.warnings()).To(BeEmpty())
 		return result, logs.readBytes()
@@ -106,7 +108,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 	})
 
 	It("return the same snapshot if two of them upload at the same time", func(ctx context.Context) {
-		var other repository.UploadResult
+		var other upload.Result
 		slow := uploading
 		slow.Confirm = func(ctx context.Context, _ string) error {
 			other, _ = attempt(ctx, uploading)
@@ -131,7 +133,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		access := store.access(namespace)
 		logs := recordLog(&access)
 		repo := open(ctx, access)
-		second, err := repo.Upload(ctx, uploading)
+		second, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(second.SnapshotID).NotTo(Equal(first.SnapshotID))
 		Expect(logs.warnings()).To(ContainElement("the snapshot of an earlier attempt cannot be read back"))
@@ -156,7 +158,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		unconfirmed := uploading
 		unconfirmed.Confirm = func(context.Context, string) error { return unknown }
 		repo := open(ctx, store.access(namespace))
-		_, err := repo.Upload(ctx, unconfirmed)
+		_, err := upload.Run(ctx, repo, unconfirmed)
 		Expect(err).To(MatchError(unknown))
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
 		Expect(kept(ctx)).To(HaveLen(1))
@@ -176,7 +178,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 			before := len(kept(ctx))
 			uploading.DataUploadUID = request(volume).DataUploadUID
 			put(volume, "0/file", randomBytes(uint64(GinkgoRandomSeed()), 9<<20+before), 0o644)
-			result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+			result, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(kept(ctx)).To(And(HaveLen(before+1), HaveEach(HaveField("IncompleteReason", BeEmpty())),
 				ContainElement(HaveField("ID", BeEquivalentTo(result.SnapshotID)))))
@@ -185,10 +187,10 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 
 	It("leave nothing when they are discarded, and other DataUploads alone", func(ctx context.Context) {
 		other, _ := attempt(ctx, request(volume))
-		keep := func(request repository.UploadRequest) {
+		keep := func(request upload.Request) {
 			GinkgoHelper()
 			request.Confirm = func(context.Context, string) error { return errors.New("unknown") }
-			_, err := open(ctx, store.access(namespace)).Upload(ctx, request)
+			_, err := upload.Run(ctx, open(ctx, store.access(namespace)), request)
 			Expect(err).To(MatchError(ContainSubstring("unknown")))
 		}
 		unfinished := request(volume)
@@ -198,24 +200,24 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 		Expect(kept(ctx)).To(HaveLen(4))
 
 		repo := open(ctx, store.access(namespace))
-		Expect(repo.Discard(ctx, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
+		Expect(upload.Discard(ctx, repo, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
 		Expect(kept(ctx)).To(ConsistOf(
 			HaveField("ID", BeEquivalentTo(other.SnapshotID)),
 			HaveField("Tags", HaveKeyWithValue("node-agent.io/data-upload-uid", unfinished.DataUploadUID))))
 
 		By("also a snapshot whose result got lost")
 		_, _ = attempt(ctx, uploading)
-		Expect(repo.Discard(ctx, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
+		Expect(upload.Discard(ctx, repo, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveExactElements(HaveField("ID", other.SnapshotID)))
 
 		By("doing nothing where there is nothing")
 		before := store.blobs(namespace)
-		Expect(repo.Discard(ctx, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
+		Expect(upload.Discard(ctx, repo, namespace, pvc, uploading.DataUploadUID)).To(Succeed())
 		Expect(store.blobs(namespace)).To(ConsistOf(before))
 	})
 
 	It("do not disturb another DataUpload of the same volume", func(ctx context.Context) {
-		var other repository.UploadResult
+		var other upload.Result
 		slow := uploading
 		slow.CheckpointInterval = time.Millisecond
 		slow.ParallelFiles = 1
@@ -224,7 +226,7 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 			return nil
 		}
 		repo := open(ctx, store.access(namespace))
-		result, err := repo.Upload(ctx, slow)
+		result, err := upload.Run(ctx, repo, slow)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(kept(ctx)).To(ConsistOf(
 			HaveField("ID", BeEquivalentTo(other.SnapshotID)), HaveField("ID", BeEquivalentTo(result.SnapshotID))))
@@ -247,13 +249,13 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 			return false
 		})
 		uploading.ParallelFiles = 1
-		_, err := repo.Upload(ending, uploading)
-		Expect(err).To(MatchError(repository.ErrCanceled))
+		_, err := upload.Run(ending, repo, uploading)
+		Expect(err).To(MatchError(failure.ErrCanceled))
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
 
 		access := store.access(namespace)
 		logs := recordLog(&access)
-		result, err := open(ctx, access).Upload(ctx, uploading)
+		result, err := upload.Run(ctx, open(ctx, access), uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(BeEquivalentTo(total))
 		if want {
@@ -262,13 +264,13 @@ var _ = Describe("Attempts at the same DataUpload", func() {
 			Expect(logs.readBytes()).To(BeEquivalentTo(total))
 		}
 	},
-		Entry("go on from where they were interrupted", repository.ErrInterrupted, true),
+		Entry("go on from where they were interrupted", failure.ErrInterrupted, true),
 		Entry("start over when they were canceled", errors.New("canceled"), false),
 	)
 
 	It("need the UID of their DataUpload", func(ctx context.Context) {
 		uploading.DataUploadUID = ""
-		_, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		_, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
 		Expect(err).To(MatchError(ContainSubstring("needs the UID of its DataUpload")))
 	})
 })

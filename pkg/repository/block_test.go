@@ -12,6 +12,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // newDevice makes a block device with some content, or skips the spec where that cannot be done.
@@ -35,14 +37,14 @@ var _ = Describe("A snapshot of a device", func() {
 	content := append(randomBytes(7, 5<<20), make([]byte, 7<<20)...)
 
 	// uploadDevice uploads a device, or a file that stands for one.
-	uploadDevice := func(ctx context.Context, repo *repository.Repository, device string) repository.UploadResult {
+	uploadDevice := func(ctx context.Context, repo *repository.Repository, device string) upload.Result {
 		GinkgoHelper()
 		var totals []int64
 		uploading := request(device)
 		uploading.Block = true
 		uploading.ProgressInterval = time.Millisecond
 		uploading.Progress = func(progress repository.Progress) { totals = append(totals, progress.TotalBytes) }
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(Equal(int64(len(content))))
 		Expect(result.IncrementalBytes).To(Equal(result.TotalBytes))
@@ -82,7 +84,7 @@ var _ = Describe("A snapshot of a device", func() {
 
 	It("is not what a snapshot of files is", func(ctx context.Context) {
 		repo := open(ctx, newStore("a directory").access(namespace))
-		result, err := repo.Upload(ctx, request(makeVolume()))
+		result, err := upload.Run(ctx, repo, request(makeVolume()))
 		Expect(err).NotTo(HaveOccurred())
 		target := filepath.Join(GinkgoT().TempDir(), "target")
 		Expect(restoreBlock(ctx, repo, result.SnapshotID, target)).To(
@@ -98,7 +100,7 @@ var _ = Describe("A snapshot of a device", func() {
 		canceled, cancel := context.WithCancel(ctx)
 		cancel()
 		Expect(restoreBlock(canceled, repo, result.SnapshotID, filepath.Join(GinkgoT().TempDir(), "target"))).To(
-			MatchError(repository.ErrCanceled))
-		Expect(restore(canceled, repo, result.SnapshotID, GinkgoT().TempDir())).To(MatchError(repository.ErrCanceled))
+			MatchError(failure.ErrCanceled))
+		Expect(restoreInto(canceled, repo, result.SnapshotID, GinkgoT().TempDir())).To(MatchError(failure.ErrCanceled))
 	})
 })

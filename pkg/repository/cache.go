@@ -45,7 +45,7 @@ func (c *connection) caching(ctx context.Context, access Access, stateDir string
 		dir = filepath.Join(access.CacheDir, "kopia")
 		limit = int64(stat.Bavail) * stat.Bsize / 100 * cacheVolumePercent
 	case access.Restore && c.hasSmallIndex(ctx):
-		c.storage.packs.metadata = true
+		c.store.Packs().CacheMetadata()
 		return &content.CachingOptions{}, nil
 	}
 	metadata := limit / metadataShare
@@ -64,7 +64,7 @@ func (c *connection) caching(ctx context.Context, access Access, stateDir string
 // it has read is on the disk of the node, too, although next to none of them is read twice.
 func (c *connection) hasSmallIndex(ctx context.Context) bool {
 	var total int64
-	err := c.storage.ListBlobs(ctx, indexPrefix, func(found blob.Metadata) error {
+	err := c.store.ListBlobs(ctx, indexPrefix, func(found blob.Metadata) error {
 		total += found.Length
 		return nil
 	})

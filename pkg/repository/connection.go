@@ -11,12 +11,18 @@ import (
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 // openTimeout bounds opening a repository: a store that does not answer must not hold a mover for hours.
 const openTimeout = 2 * time.Minute
 
-const stateDirMode = 0o700
+const (
+	stateDirMode   = 0o700
+	configFileMode = 0o600
+)
 
 // storageType is the type of the store in Kopia's configuration file. Kopia insists on opening the store itself, from
 // that file. This type takes an open one from the context, so that no secret is ever written to disk.
@@ -34,9 +40,9 @@ func init() {
 	})
 }
 
-// connection is an open store.
+// connection is to an open store.
 type connection struct {
-	storage *monitoredStorage
+	store *store.Store
 
 	// end ends the context that the store, and all that is built on it, live in.
 	end context.CancelFunc
@@ -57,9 +63,9 @@ func connect(
 	defer release()
 
 	result := &connection{end: end}
-	storage, err := openStorage(life, access, create)
+	opened, err := store.Open(life, access.Access, create)
 	if err == nil {
-		result.storage = storage
+		result.store = opened
 		err = use(life, result)
 	}
 	if err == nil {
@@ -68,12 +74,12 @@ func connect(
 	// What the store says when it was interrupted is less telling than who interrupted it.
 	switch {
 	case ctx.Err() != nil:
-		err = fmt.Errorf("%w: %w", ErrCanceled, err)
+		err = fmt.Errorf("%w: %w", failure.ErrCanceled, err)
 	case life.Err() != nil:
 		err = fmt.Errorf("no answer in %s: %w: %w", openTimeout, context.DeadlineExceeded, err)
 	}
 	result.end()
-	return nil, fmt.Errorf("backup storage location %q: %w", access.Location.Name, explain(err))
+	return nil, fmt.Errorf("backup storage location %q: %w", access.Location.Name, failure.Explain(err))
 }
 
 // openKopia opens the repository in the store.
@@ -83,7 +89,7 @@ func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectR
 		return nil, err
 	}
 	log := access.log()
-	opened, err := repo.Open(context.WithValue(ctx, storageKey{}, c.storage), file, access.Password, &repo.Options{
+	opened, err := repo.Open(context.WithValue(ctx, storageKey{}, c.store), file, access.Password, &repo.Options{
 		// Logs in the repository cost requests and serve nobody: what they hold is in our own log.
 		DisableRepositoryLog: true,
 		DoNotWaitForUpgrade:  true,
@@ -92,7 +98,7 @@ func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectR
 	})
 	switch {
 	case errors.Is(err, repo.ErrInvalidPassword):
-		return nil, ErrWrongPassword
+		return nil, failure.ErrWrongPassword
 	case errors.Is(err, blob.ErrBlobNotFound):
 		return nil, c.notInitialized(ctx)
 	case err != nil:
@@ -107,11 +113,11 @@ func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectR
 
 // notInitialized tells a store without a repository from a bucket that does not exist: Kopia reports both alike.
 func (c *connection) notInitialized(ctx context.Context) error {
-	err := c.storage.ListBlobs(ctx, formatBlobID, func(blob.Metadata) error { return nil })
+	err := c.store.ListBlobs(ctx, formatBlobID, func(blob.Metadata) error { return nil })
 	if err != nil {
 		return fmt.Errorf("look for the repository: %w", err)
 	}
-	return ErrNotInitialized
+	return failure.ErrNotInitialized
 }
 
 // writeConfig writes the configuration file from which Kopia opens a repository.
@@ -143,7 +149,7 @@ func (c *connection) writeConfig(ctx context.Context, access Access) (string, er
 		return "", fmt.Errorf("encode the configuration of kopia: %w", err)
 	}
 	file := filepath.Join(stateDir, "kopia.config")
-	if err := os.WriteFile(file, config, filesystemFileMode); err != nil {
+	if err := os.WriteFile(file, config, configFileMode); err != nil {
 		return "", fmt.Errorf("write the configuration of kopia: %w", err)
 	}
 	return file, nil

@@ -26,6 +26,8 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // beSafe says that an error is one line without anything secret.
@@ -39,20 +41,20 @@ var _ = Describe("A repository that cannot be used", func() {
 		store := newStore(kind)
 		access := store.access(namespace)
 		_, err := repository.Open(ctx, access)
-		Expect(err).To(And(MatchError(repository.ErrNotInitialized), beSafe()))
+		Expect(err).To(And(MatchError(failure.ErrNotInitialized), beSafe()))
 		Expect(err).To(MatchError(ContainSubstring(`open the repository of namespace "shop": backup storage location "default": `)))
 
 		Expect(repository.Initialize(ctx, access)).To(Succeed())
 		access.Password = "wrong"
 		_, err = repository.Open(ctx, access)
-		Expect(err).To(And(MatchError(repository.ErrWrongPassword), beSafe()))
-		Expect(repository.Initialize(ctx, access)).To(And(MatchError(repository.ErrWrongPassword), beSafe()))
+		Expect(err).To(And(MatchError(failure.ErrWrongPassword), beSafe()))
+		Expect(repository.Initialize(ctx, access)).To(And(MatchError(failure.ErrWrongPassword), beSafe()))
 
 		By("and so is one that is gone, although there is a cache of it")
 		access.Password = password
 		store.remove(namespace, "kopia.repository")
 		_, err = repository.Open(ctx, access)
-		Expect(err).To(MatchError(repository.ErrNotInitialized))
+		Expect(err).To(MatchError(failure.ErrNotInitialized))
 	}, Entry(nil, "a directory"), Entry(nil, "S3 over HTTP"))
 
 	DescribeTable("says why", func(ctx context.Context, prepare func(*repository.Access), text string) {
@@ -60,7 +62,7 @@ var _ = Describe("A repository that cannot be used", func() {
 		prepare(&access)
 		_, err := repository.Open(ctx, access)
 		Expect(err).To(And(MatchError(ContainSubstring(text)), beSafe()))
-		Expect(err).NotTo(MatchError(repository.ErrNotInitialized))
+		Expect(err).NotTo(MatchError(failure.ErrNotInitialized))
 		Expect(repository.Initialize(ctx, access)).To(And(MatchError(ContainSubstring(text)), beSafe()))
 	},
 		Entry("no location", func(a *repository.Access) { a.Location = nil }, "needs a backup storage location"),
@@ -92,7 +94,7 @@ var _ = Describe("A repository that cannot be used", func() {
 		})
 		_, err := repository.Open(ctx, store.access(namespace))
 		Expect(err).To(And(MatchError(ContainSubstring(text)), MatchError(ContainSubstring("Sorry.")), beSafe()))
-		Expect(repository.Retryable(err)).To(Equal(retryable))
+		Expect(failure.Retryable(err)).To(Equal(retryable))
 	},
 		Entry(nil, http.StatusForbidden, "InvalidAccessKeyId", "the store refuses the credentials", false),
 		Entry(nil, http.StatusForbidden, "SignatureDoesNotMatch", "the store refuses the credentials", false),
@@ -102,7 +104,7 @@ var _ = Describe("A repository that cannot be used", func() {
 	)
 
 	DescribeTable("tells whether another attempt may come further", func(err error, want bool) {
-		Expect(repository.Retryable(fmt.Errorf("upload volume: %w", err))).To(Equal(want))
+		Expect(failure.Retryable(fmt.Errorf("upload volume: %w", err))).To(Equal(want))
 	},
 		Entry("a connection that breaks", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, true),
 		Entry("an answer that breaks off", io.ErrUnexpectedEOF, true),
@@ -126,11 +128,11 @@ var _ = Describe("A repository that cannot be used", func() {
 		Entry("a full disk", &fs.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC}, false),
 		Entry("a read-only disk", &fs.PathError{Op: "write", Path: "p", Err: syscall.EROFS}, false),
 		Entry("a broken disk", &fs.PathError{Op: "read", Path: "p", Err: syscall.EIO}, false),
-		Entry("an entry that cannot be read, whatever the reason", fmt.Errorf("%w: %w", &repository.EntryError{}, syscall.ETIMEDOUT), false),
-		Entry("wrong password", repository.ErrWrongPassword, false),
-		Entry("no repository", fmt.Errorf("%w: %w", repository.ErrNotInitialized, context.DeadlineExceeded), false),
-		Entry("a read-only location", repository.ErrLocationReadOnly, false),
-		Entry("a canceled upload", repository.ErrCanceled, false),
+		Entry("an entry that cannot be read, whatever the reason", fmt.Errorf("%w: %w", &failure.EntryError{}, syscall.ETIMEDOUT), false),
+		Entry("wrong password", failure.ErrWrongPassword, false),
+		Entry("no repository", fmt.Errorf("%w: %w", failure.ErrNotInitialized, context.DeadlineExceeded), false),
+		Entry("a read-only location", failure.ErrLocationReadOnly, false),
+		Entry("a canceled upload", failure.ErrCanceled, false),
 		Entry("anything else", errors.New("nobody knows"), false),
 	)
 
@@ -142,7 +144,7 @@ var _ = Describe("A repository that cannot be used", func() {
 		_, err := repository.Open(ctx, access)
 		Expect(err).To(And(MatchError(ContainSubstring("the store cannot be reached")), beSafe()))
 		Expect(err).To(MatchError(ContainSubstring("connection refused")))
-		Expect(repository.Retryable(err)).To(BeTrue())
+		Expect(failure.Retryable(err)).To(BeTrue())
 		Expect(time.Since(started)).To(BeNumerically("<", time.Minute))
 	})
 
@@ -155,14 +157,14 @@ var _ = Describe("A repository that cannot be used", func() {
 			return true
 		})
 		_, err := repository.Open(canceled, store.access(namespace))
-		Expect(err).To(And(MatchError(repository.ErrCanceled), beSafe()))
+		Expect(err).To(And(MatchError(failure.ErrCanceled), beSafe()))
 	})
 
 	It("reports a store that takes no more data, and keeps nothing", func(ctx context.Context) {
 		volume := GinkgoT().TempDir()
 		put(volume, "file", randomBytes(1, 1<<20), 0o644)
 		results := make(chan error)
-		upload := func(status int, code string) {
+		tryUpload := func(status int, code string) {
 			defer GinkgoRecover()
 			store := newS3Store()
 			access := store.access(namespace)
@@ -170,7 +172,7 @@ var _ = Describe("A repository that cannot be used", func() {
 			store.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 				return r.Method == http.MethodPut && answerS3(w, status, code, "Sorry.")
 			})
-			_, err := repo.Upload(ctx, request(volume))
+			_, err := upload.Run(ctx, repo, request(volume))
 			store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
 			snapshots, listErr := repo.Snapshots(ctx, namespace, pvc)
 			if len(snapshots) > 0 {
@@ -179,10 +181,10 @@ var _ = Describe("A repository that cannot be used", func() {
 			results <- cmp.Or(listErr, err)
 		}
 		// Kopia tries for some seconds: all at once.
-		go upload(http.StatusInsufficientStorage, "XMinioStorageFull")
-		go upload(http.StatusForbidden, "AccessDenied")
-		go upload(http.StatusServiceUnavailable, "SlowDown")
-		retryable := WithTransform(repository.Retryable, BeTrue())
+		go tryUpload(http.StatusInsufficientStorage, "XMinioStorageFull")
+		go tryUpload(http.StatusForbidden, "AccessDenied")
+		go tryUpload(http.StatusServiceUnavailable, "SlowDown")
+		retryable := WithTransform(failure.Retryable, BeTrue())
 		Expect([]error{<-results, <-results, <-results}).To(ConsistOf(
 			And(beSafe(), retryable, MatchError(ContainSubstring("write to the repository: the store asks to slow down"))),
 			And(beSafe(), Not(retryable), MatchError(ContainSubstring("write to the repository: the store is full"))),
@@ -196,7 +198,7 @@ var _ = Describe("The state directory", func() {
 		access := newS3Store().access(namespace)
 		Expect(os.MkdirAll(access.StateDir, 0o755)).To(Succeed())
 		repo := open(ctx, access)
-		_, err := repo.Upload(ctx, request(GinkgoT().TempDir()))
+		_, err := upload.Run(ctx, repo, request(GinkgoT().TempDir()))
 		Expect(err).NotTo(HaveOccurred())
 
 		info, err := os.Stat(access.StateDir)

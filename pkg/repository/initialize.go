@@ -10,19 +10,21 @@ import (
 	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/format"
 	"github.com/kopia/kopia/repo/maintenance"
+
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 const formatBlobID = format.KopiaRepositoryBlobID
 
 // Initialize makes the repository, if it does not exist, so that a Velero server takes it for one of its own. Each step
 // looks first at what is there: it may be called again at any time, also after it was cut off between two steps.
-// Errors include ErrLocationReadOnly and ErrWrongPassword.
+// Errors include failure.ErrLocationReadOnly and failure.ErrWrongPassword.
 func Initialize(ctx context.Context, access Access) error {
 	connection, err := connect(ctx, access, true, func(ctx context.Context, c *connection) error {
-		if err := access.writable(); err != nil {
+		if err := access.Writable(); err != nil {
 			return err
 		}
-		if err := ensureFormat(ctx, c.storage, access.Password); err != nil {
+		if err := ensureFormat(ctx, c.store, access.Password); err != nil {
 			return err
 		}
 		opened, err := c.openKopia(ctx, access)
@@ -32,7 +34,7 @@ func Initialize(ctx context.Context, access Access) error {
 		err = ensureMaintenance(ctx, opened)
 		if err == nil {
 			// Last, since Velero takes a repository with a marker for complete.
-			err = ensureMarker(ctx, c.storage, opened.UniqueID())
+			err = ensureMarker(ctx, c.store, opened.UniqueID())
 		}
 		return errors.Join(err, opened.Close(ctx))
 	})
@@ -45,7 +47,7 @@ func Initialize(ctx context.Context, access Access) error {
 
 // ensureFormat writes the format blobs with Kopia's defaults, as Velero does.
 func ensureFormat(ctx context.Context, storage blob.Storage, password string) error {
-	_, err := readBlob(ctx, storage, formatBlobID)
+	_, err := store.ReadBlob(ctx, storage, formatBlobID)
 	if err == nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 // doomed is what a process does that is killed meanwhile.
@@ -30,8 +31,10 @@ func doomedBy(store *s3Store) doomedStore {
 
 func (d doomedStore) access() repository.Access {
 	return repository.Access{
-		Location: newS3Location(d.URL), VolumeNamespace: namespace, Password: password,
-		CredentialsFile: d.CredentialsFile, StateDir: d.StateDir,
+		Access: store.Access{
+			Location: newS3Location(d.URL), VolumeNamespace: namespace, CredentialsFile: d.CredentialsFile,
+		},
+		Password: password, StateDir: d.StateDir,
 	}
 }
 

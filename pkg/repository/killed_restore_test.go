@@ -12,6 +12,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // killedRestore is the environment variable with the doomedRestore of a process that is killed while it restores.
@@ -31,7 +33,7 @@ func (d *doomedRestore) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = repo.Restore(ctx, repository.RestoreRequest{SnapshotID: d.SnapshotID, Path: d.Target, Block: d.Block, ParallelFiles: 1})
+	_, err = restore.Run(ctx, repo, restore.Request{SnapshotID: d.SnapshotID, Path: d.Target, Block: d.Block, ParallelFiles: 1})
 	return err
 }
 
@@ -72,16 +74,16 @@ var _ = Describe("A restore whose process was killed", func() {
 	const size = 48 << 20
 
 	// goOn restores the rest, and returns how much was there.
-	goOn := func(ctx context.Context, store *s3Store, restoring repository.RestoreRequest) int64 {
+	goOn := func(ctx context.Context, store *s3Store, restoring restore.Request) int64 {
 		GinkgoHelper()
 		access := store.access(namespace)
 		access.Restore = true
 		repo := open(ctx, access)
-		result, err := repo.Restore(ctx, restoring)
+		result, err := restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(BeEquivalentTo(size))
 		AddReportEntry("found", fmt.Sprintf("%d of %d bytes", result.FoundBytes, size))
-		Expect(repo.Verify(ctx, restoring)).To(Succeed())
+		Expect(restore.Verify(ctx, repo, restoring)).To(Succeed())
 		return result.FoundBytes
 	}
 
@@ -98,7 +100,7 @@ var _ = Describe("A restore whose process was killed", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(info.Size()).To(BeEquivalentTo(size))
 		Expect(os.Chtimes(filepath.Join(target, "large"), anyTime, anyTime)).To(Succeed())
-		found := goOn(ctx, store, repository.RestoreRequest{SnapshotID: id, Path: target})
+		found := goOn(ctx, store, restore.Request{SnapshotID: id, Path: target})
 		Expect(found).To(And(BeNumerically(">", 0), BeNumerically("<", size)))
 		expectSame(describe(target), describe(volume))
 	})
@@ -110,11 +112,11 @@ var _ = Describe("A restore whose process was killed", func() {
 		Expect(os.WriteFile(device, content, 0o600)).To(Succeed())
 		uploading := request(device)
 		uploading.Block = true
-		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		result, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
 		Expect(err).NotTo(HaveOccurred())
 		target := filepath.Join(GinkgoT().TempDir(), "target")
 		killWhileRestoring(ctx, store, doomedRestore{SnapshotID: result.SnapshotID, Target: target, Block: true}, 6)
-		found := goOn(ctx, store, repository.RestoreRequest{SnapshotID: result.SnapshotID, Path: target, Block: true, Resume: true})
+		found := goOn(ctx, store, restore.Request{SnapshotID: result.SnapshotID, Path: target, Block: true, Resume: true})
 		Expect(found).To(And(BeNumerically(">", 0), BeNumerically("<", size)))
 		Expect(os.ReadFile(target)).To(Equal(content))
 	})

@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // killedUpload is the environment variable with the doomedUpload of a process that is killed while it uploads.
@@ -33,7 +34,7 @@ func (d *doomedUpload) run(ctx context.Context) error {
 	uploading.DataUploadUID = d.DataUploadUID
 	uploading.ParallelFiles = 1
 	uploading.CheckpointInterval = 20 * time.Millisecond
-	_, err = repo.Upload(ctx, uploading)
+	_, err = upload.Run(ctx, repo, uploading)
 	return err
 }
 
@@ -112,7 +113,7 @@ var _ = Describe("An upload whose process was killed", func() {
 		logs := recordLog(&access)
 		repo := open(ctx, access)
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		AddReportEntry("a second attempt", fmt.Sprintf("read %d of %d bytes and stored %d; %d were stored, %d of them for certain",
 			logs.readBytes(), total, store.packedBytes()-stored, stored, found))
@@ -134,7 +135,7 @@ var _ = Describe("An upload whose process was killed", func() {
 		access := store.access(namespace)
 		logs := recordLog(&access)
 		repo := open(ctx, access)
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		AddReportEntry("a second attempt", fmt.Sprintf("stored %d of %d bytes; %d were stored, %d of them for certain",
 			store.packedBytes()-stored, total, stored, found))

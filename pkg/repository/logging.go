@@ -7,6 +7,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
 
 // withLog makes Kopia log to logrus for all that is done with the returned context.
@@ -38,7 +40,7 @@ func (c *logCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zap
 }
 
 func (c *logCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	c.log.WithFields(logFields(fields)).Log(logLevel(entry.Level), sanitize(entry.Message))
+	c.log.WithFields(logFields(fields)).Log(logLevel(entry.Level), failure.Sanitize(entry.Message))
 	return nil
 }
 
@@ -62,7 +64,7 @@ func logFields(fields []zapcore.Field) logrus.Fields {
 	result := make(logrus.Fields, len(encoder.Fields))
 	for key, value := range encoder.Fields {
 		if text, ok := value.(string); ok {
-			value = sanitize(text)
+			value = failure.Sanitize(text)
 		}
 		result[key] = value
 	}

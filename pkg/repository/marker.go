@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 // markerBlobID names the blob by which Velero knows that an initialisation was finished.
@@ -21,7 +23,7 @@ type marker struct {
 
 // ensureMarker writes the marker blob, unless it is there already.
 func ensureMarker(ctx context.Context, storage blob.Storage, uniqueID []byte) error {
-	content, err := readBlob(ctx, storage, markerBlobID)
+	content, err := store.ReadBlob(ctx, storage, markerBlobID)
 	if errors.Is(err, blob.ErrBlobNotFound) {
 		return writeMarker(ctx, storage, uniqueID)
 	}
@@ -43,7 +45,7 @@ func writeMarker(ctx context.Context, storage blob.Storage, uniqueID []byte) err
 	if err != nil {
 		return fmt.Errorf("encode marker %s: %w", markerBlobID, err)
 	}
-	if err := storage.PutBlob(ctx, markerBlobID, blobBytes(content), blob.PutOptions{}); err != nil {
+	if err := storage.PutBlob(ctx, markerBlobID, store.Bytes(content), blob.PutOptions{}); err != nil {
 		return fmt.Errorf("write marker %s: %w", markerBlobID, err)
 	}
 	return nil

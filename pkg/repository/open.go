@@ -6,6 +6,9 @@ import (
 
 	"github.com/kopia/kopia/repo"
 	"github.com/sirupsen/logrus"
+
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 // Repository is an open repository. It must be closed. It does one thing at a time: two uploads at once need two.
@@ -16,7 +19,7 @@ type Repository struct {
 	log        logrus.FieldLogger
 }
 
-// Open connects to the repository, for at most 2 minutes. Errors include ErrNotInitialized and ErrWrongPassword.
+// Open connects to the repository, for at most 2 minutes. Errors include failure.ErrNotInitialized and failure.ErrWrongPassword.
 func Open(ctx context.Context, access Access) (*Repository, error) {
 	result := &Repository{access: access, log: access.log()}
 	connection, err := connect(ctx, access, false, func(ctx context.Context, c *connection) (err error) {
@@ -30,16 +33,28 @@ func Open(ctx context.Context, access Access) (*Repository, error) {
 	return result, nil
 }
 
-// Close releases the connection. Nothing is lost without it: an upload is complete when Upload returns.
+// Close releases the connection. Nothing is lost without it: an upload is complete when it has returned.
 func (r *Repository) Close(ctx context.Context) error {
 	defer r.connection.end()
-	if err := r.kopia.Close(r.context(ctx)); err != nil {
-		return fmt.Errorf("close repository: %w", explain(err))
+	if err := r.kopia.Close(r.Context(ctx)); err != nil {
+		return fmt.Errorf("close repository: %w", failure.Explain(err))
 	}
 	return nil
 }
 
-// context makes Kopia log to the repository's logger.
-func (r *Repository) context(ctx context.Context) context.Context {
+// Context makes Kopia log to the repository's logger.
+func (r *Repository) Context(ctx context.Context) context.Context {
 	return withLog(ctx, r.log)
 }
+
+// Access is what the repository was opened with.
+func (r *Repository) Access() Access { return r.access }
+
+// Kopia is the repository as Kopia knows it.
+func (r *Repository) Kopia() repo.DirectRepository { return r.kopia }
+
+// Store is the store that the repository is in.
+func (r *Repository) Store() *store.Store { return r.connection.store }
+
+// Log receives what there is to say of the repository.
+func (r *Repository) Log() logrus.FieldLogger { return r.log }

@@ -1,101 +1,45 @@
 package repository
 
 import (
-	"errors"
-	"io/fs"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/kopia/kopia/snapshot/upload"
 )
 
 // defaultProgressInterval is the one of Velero's data movers.
 const defaultProgressInterval = 10 * time.Second
 
-// counter counts what Kopia's uploader says it does.
-type counter struct {
-	upload.NullUploadProgress
+// maxParallelFiles bounds the default: each file that is read holds buffers of some 20 MiB.
+const maxParallelFiles = 16
 
-	total, hashed, cached atomic.Int64
-	read                  atomic.Int64 // of what was hashed, the files that are done
+// Progress is how far an upload or a restore has come.
+type Progress struct {
+	// TotalBytes is the size of the volume's data, 0 while it is not known.
+	TotalBytes int64
 
-	mu       sync.Mutex
-	failures []EntryFailure
-	failed   int
+	// BytesDone counts what was moved, or found unchanged.
+	BytesDone int64
 }
 
-// Enabled makes Kopia estimate the total.
-func (*counter) Enabled() bool { return true }
+// ProgressReports tell a caller how far an upload or a restore has come.
+type ProgressReports struct {
+	// Call may be nil.
+	Call func(Progress)
 
-// EstimatedDataSize takes the total.
-func (c *counter) EstimatedDataSize(_, totalBytes int64) { c.total.Store(totalBytes) }
+	// Interval is the time between two calls. It defaults to 10 seconds.
+	Interval time.Duration
 
-// HashedBytes counts data that was read.
-func (c *counter) HashedBytes(bytes int64) { c.hashed.Add(bytes) }
-
-// FinishedHashingFile counts a file that was read.
-func (c *counter) FinishedHashingFile(_ string, bytes int64) { c.read.Add(bytes) }
-
-// CachedFile counts data that is unchanged since an earlier snapshot.
-func (c *counter) CachedFile(_ string, bytes int64) { c.cached.Add(bytes) }
-
-// Error collects what could not be read.
-func (c *counter) Error(path string, err error, ignored bool) {
-	if ignored {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failed++
-	if len(c.failures) < maxNamedEntries {
-		c.failures = append(c.failures, EntryFailure{Path: path, Reason: entryReason(err)})
-	}
+	// Now is how far it has come.
+	Now func() Progress
 }
 
-// entryReason leaves out the path inside the pod, which means nothing to a user.
-func entryReason(err error) string {
-	if inner, ok := errors.AsType[*fs.PathError](err); ok {
-		err = inner.Err
-	}
-	return sanitize(err.Error())
-}
-
-// entryError is nil if all was read.
-func (c *counter) entryError() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.failed == 0 {
-		return nil
-	}
-	return &EntryError{Total: c.failed, Failures: c.failures}
-}
-
-// progress never shows more done than there is.
-func (c *counter) progress() Progress {
-	result := Progress{TotalBytes: c.total.Load(), BytesDone: c.hashed.Load() + c.cached.Load()}
-	if result.TotalBytes > 0 {
-		result.BytesDone = min(result.BytesDone, result.TotalBytes)
-	}
-	return result
-}
-
-// reporting tells a caller how far a move is.
-type reporting struct {
-	// call may be nil.
-	call func(Progress)
-	// interval is the time between two calls. It defaults to defaultProgressInterval.
-	interval time.Duration
-	now      func() Progress
-}
-
-// start begins to call at every interval, until the returned function is called. The function returns when no more call is
+// Start begins to call at every interval, until the returned function is called. The function returns when no more call is
 // under way.
-func (r reporting) start() (stop func()) {
-	if r.call == nil {
+func (r ProgressReports) Start() (stop func()) {
+	if r.Call == nil {
 		return func() {}
 	}
-	interval := r.interval
+	interval := r.Interval
 	if interval <= 0 {
 		interval = defaultProgressInterval
 	}
@@ -109,7 +53,7 @@ func (r reporting) start() (stop func()) {
 			case <-done:
 				return
 			case <-ticker.C:
-				r.call(r.now())
+				r.Call(r.Now())
 			}
 		}
 	})
@@ -117,4 +61,13 @@ func (r reporting) start() (stop func()) {
 		close(done)
 		running.Wait()
 	}
+}
+
+// ParallelFiles is how many files are moved at the same time, if so many are wanted; 0 stands for the default, which follows
+// GOMAXPROCS: that knows the CPU limit of the container, and not the CPUs of the node.
+func ParallelFiles(wanted int) int {
+	if wanted > 0 {
+		return wanted
+	}
+	return min(runtime.GOMAXPROCS(0), maxParallelFiles)
 }

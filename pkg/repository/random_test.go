@@ -10,6 +10,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // grow adds to a directory random entries, and sometimes takes one away.
@@ -43,7 +45,7 @@ var _ = Describe("Random volumes", func() {
 		snapshots := map[string]map[string]string{}
 		for range 12 {
 			grow(random, volume, 4)
-			result, err := repo.Upload(ctx, request(volume))
+			result, err := upload.Run(ctx, repo, request(volume))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.IncrementalBytes).To(And(BeNumerically(">=", 0), BeNumerically("<=", result.TotalBytes)))
 			snapshots[result.SnapshotID] = describe(volume)

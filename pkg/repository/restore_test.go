@@ -16,12 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // uploaded uploads a volume and returns the snapshot.
 func uploaded(ctx context.Context, repo *repository.Repository, volume string) string {
 	GinkgoHelper()
-	result, err := repo.Upload(ctx, request(volume))
+	result, err := upload.Run(ctx, repo, request(volume))
 	Expect(err).NotTo(HaveOccurred())
 	return result.SnapshotID
 }
@@ -53,24 +56,24 @@ var _ = Describe("Restore", func() {
 
 		var last repository.Progress
 		target := GinkgoT().TempDir()
-		restoring := repository.RestoreRequest{SnapshotID: id, Path: target, ProgressInterval: time.Millisecond}
+		restoring := restore.Request{SnapshotID: id, Path: target, ProgressInterval: time.Millisecond}
 		restoring.Progress = func(progress repository.Progress) {
 			Expect(progress.BytesDone).To(And(BeNumerically(">=", last.BytesDone), BeNumerically("<=", progress.TotalBytes)))
 			last = progress
 		}
-		result, err := repo.Restore(ctx, restoring)
+		result, err := restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(BeNumerically(">", 41<<20))
 		Expect(result.FoundBytes).To(BeZero())
 		Expect(last).To(Equal(repository.Progress{TotalBytes: result.TotalBytes, BytesDone: result.TotalBytes}))
 		expectSame(describe(target), describe(volume))
-		Expect(repo.Verify(ctx, restoring)).To(Succeed())
+		Expect(restore.Verify(ctx, repo, restoring)).To(Succeed())
 
 		By("doing it again, which reads no file from the repository")
 		last = repository.Progress{}
-		again, err := repo.Restore(ctx, restoring)
+		again, err := restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(again).To(Equal(repository.RestoreResult{TotalBytes: result.TotalBytes, FoundBytes: result.TotalBytes}))
+		Expect(again).To(Equal(restore.Result{TotalBytes: result.TotalBytes, FoundBytes: result.TotalBytes}))
 		expectSame(describe(target), describe(volume))
 	},
 		Entry("with caches in memory", func(a *repository.Access) { a.Restore = true }),
@@ -83,8 +86,8 @@ var _ = Describe("Restore", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		id := uploaded(ctx, repo, volume)
 		target := GinkgoT().TempDir()
-		restoring := repository.RestoreRequest{SnapshotID: id, Path: target}
-		_, err := repo.Restore(ctx, restoring)
+		restoring := restore.Request{SnapshotID: id, Path: target}
+		_, err := restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(allocated(filepath.Join(target, "sparse"))).To(BeNumerically(">=", 32<<20))
 		expectSame(describe(target), describe(volume))
@@ -92,7 +95,7 @@ var _ = Describe("Restore", func() {
 		By("also in a file that has something else where they are to be")
 		Expect(os.WriteFile(filepath.Join(target, "sparse"), randomBytes(7, 32<<20+3), 0o600)).To(Succeed())
 		restoring.Sparse = true
-		_, err = repo.Restore(ctx, restoring)
+		_, err = restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(allocated(filepath.Join(target, "sparse"))).To(BeNumerically("<", 1<<20))
 		expectSame(describe(target), describe(volume))
@@ -109,7 +112,7 @@ var _ = Describe("Restore", func() {
 		put(volume, "odd", content[:4097], 0o600)
 		repo := open(ctx, newStore("a directory").access(namespace))
 		target := GinkgoT().TempDir()
-		_, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: uploaded(ctx, repo, volume), Path: target, Sparse: true})
+		_, err := restore.Run(ctx, repo, restore.Request{SnapshotID: uploaded(ctx, repo, volume), Path: target, Sparse: true})
 		Expect(err).NotTo(HaveOccurred())
 		expectSame(describe(target), describe(volume))
 		Expect(allocated(filepath.Join(target, "file"))).To(BeNumerically("<=", 3<<20))
@@ -137,7 +140,7 @@ var _ = Describe("Restore", func() {
 			return false
 		})
 		target := GinkgoT().TempDir()
-		_, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, ParallelFiles: 1})
+		_, err := restore.Run(ctx, repo, restore.Request{SnapshotID: id, Path: target, ParallelFiles: 1})
 		Expect(err).NotTo(HaveOccurred())
 		expectSame(describe(target), describe(volume))
 	})
@@ -161,7 +164,7 @@ var _ = Describe("Restore", func() {
 			return false
 		})
 		target := GinkgoT().TempDir()
-		Expect(restore(ctx, repo, id, target)).To(Succeed())
+		Expect(restoreInto(ctx, repo, id, target)).To(Succeed())
 		Expect(count.Load()).To(BeNumerically("<", files/10), "requests")
 		expectSame(describe(target), describe(volume))
 	},
@@ -187,7 +190,7 @@ var _ = Describe("Restore", func() {
 		link(target, "file", filepath.Join(elsewhere, "file"))
 		Expect(os.Link(filepath.Join(elsewhere, "file"), filepath.Join(target, "dir/file"))).To(Succeed())
 		before := describe(target)
-		Expect(restore(ctx, repo, id, target)).To(Succeed())
+		Expect(restoreInto(ctx, repo, id, target)).To(Succeed())
 
 		want := describe(volume)
 		for _, name := range []string{"lost+found", "other", "dir/other"} {
@@ -203,10 +206,10 @@ var _ = Describe("Restore", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		id := uploaded(ctx, repo, volume)
 		target := makeTarget()
-		err := restore(ctx, repo, id, target)
+		err := restoreInto(ctx, repo, id, target)
 		Expect(err).To(MatchError(ContainSubstring("restore snapshot " + id + ": " + strings.ReplaceAll(text, "TARGET", target))))
 		Expect(err).To(beSafe())
-		Expect(repository.Retryable(err)).To(BeFalse())
+		Expect(failure.Retryable(err)).To(BeFalse())
 	},
 		Entry("on a full volume", func() string { return mountMemory("size=2m") },
 			"the volume is full: write dir/file: no space left on device"),
@@ -243,10 +246,10 @@ var _ = Describe("Restore", func() {
 			return false
 		})
 		target := GinkgoT().TempDir()
-		restoring := repository.RestoreRequest{SnapshotID: id, Path: target}
-		_, err := repo.Restore(canceled, restoring)
-		Expect(err).To(MatchError(repository.ErrCanceled))
-		_, err = repo.Restore(ctx, restoring)
+		restoring := restore.Request{SnapshotID: id, Path: target}
+		_, err := restore.Run(canceled, repo, restoring)
+		Expect(err).To(MatchError(failure.ErrCanceled))
+		_, err = restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
 		expectSame(describe(target), describe(volume))
 	})
@@ -263,9 +266,9 @@ var _ = Describe("Restore", func() {
 			store.intercept(func(w http.ResponseWriter, r *http.Request) bool {
 				return isData(r) && answerS3(w, status, code, "Sorry.")
 			})
-			err := restore(ctx, repo, id, GinkgoT().TempDir())
+			err := restoreInto(ctx, repo, id, GinkgoT().TempDir())
 			Expect(err).To(And(MatchError(ContainSubstring(text)), MatchError(ContainSubstring("read dir/file from the repository")), beSafe()))
-			Expect(repository.Retryable(err)).To(Equal(retryable))
+			Expect(failure.Retryable(err)).To(Equal(retryable))
 		},
 		Entry("down", http.StatusServiceUnavailable, "SlowDown", "the store asks to slow down", true),
 		Entry("forbidden", http.StatusForbidden, "AccessDenied", "the store refuses access", false),
@@ -278,8 +281,8 @@ var _ = Describe("Restore", func() {
 		put(volume, "file", []byte("x"), 0o644)
 		id := uploaded(ctx, open(ctx, store.access(namespace)), volume)
 		incomplete := makeIncomplete(ctx, likeVelero(ctx, store), id)
-		err := restore(ctx, open(ctx, store.access(namespace)), incomplete, GinkgoT().TempDir())
-		Expect(err).To(MatchError(repository.ErrIncompleteSnapshot))
+		err := restoreInto(ctx, open(ctx, store.access(namespace)), incomplete, GinkgoT().TempDir())
+		Expect(err).To(MatchError(failure.ErrIncompleteSnapshot))
 	})
 
 	It("does not take a device for files, nor one for the other", func(ctx context.Context) {
@@ -287,10 +290,10 @@ var _ = Describe("Restore", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		uploading := request(device)
 		uploading.Block = true
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		target := GinkgoT().TempDir()
-		Expect(restore(ctx, repo, result.SnapshotID, target)).To(MatchError(ContainSubstring("is a device, but the volume is a file system")))
+		Expect(restoreInto(ctx, repo, result.SnapshotID, target)).To(MatchError(ContainSubstring("is a device, but the volume is a file system")))
 		Expect(os.ReadDir(target)).To(BeEmpty())
 	})
 })
@@ -303,17 +306,17 @@ var _ = Describe("Verification", func() {
 		link(volume, "link", "zeros")
 		Expect(os.Chtimes(volume, anyTime, anyTime)).To(Succeed())
 		repo := open(ctx, newStore("a directory").access(namespace))
-		restoring := repository.RestoreRequest{SnapshotID: uploaded(ctx, repo, volume), Path: GinkgoT().TempDir()}
-		_, err := repo.Restore(ctx, restoring)
+		restoring := restore.Request{SnapshotID: uploaded(ctx, repo, volume), Path: GinkgoT().TempDir()}
+		_, err := restore.Run(ctx, repo, restoring)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(repo.Verify(ctx, restoring)).To(Succeed())
+		Expect(restore.Verify(ctx, repo, restoring)).To(Succeed())
 
 		change(restoring.Path)
 		Expect(os.Chtimes(restoring.Path, anyTime, anyTime)).To(Succeed())
-		err = repo.Verify(ctx, restoring)
+		err = restore.Verify(ctx, repo, restoring)
 		Expect(err).To(MatchError(HavePrefix(
 			"verify snapshot " + restoring.SnapshotID + ": 1 entry of the volume not as in the snapshot: " + text)))
-		Expect(repository.Retryable(err)).To(BeFalse())
+		Expect(failure.Retryable(err)).To(BeFalse())
 	},
 		Entry("a byte that differs", func(dir string) { flip(filepath.Join(dir, "dir/large"), 11<<20) }, "dir/large: byte 11534336 differs"),
 		Entry("a byte that is not zero", func(dir string) { flip(filepath.Join(dir, "zeros"), 17) }, "zeros: byte 17 differs"),

@@ -15,6 +15,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 var _ = Describe("An S3 store", func() {
@@ -78,7 +79,7 @@ var _ = Describe("An S3 store", func() {
 			access.CredentialsFile = writeFile(profile())
 			access.Location.Spec.Config["profile"] = "mover"
 			repo := open(ctx, access)
-			_, err := repo.Upload(ctx, request(GinkgoT().TempDir()))
+			_, err := upload.Run(ctx, repo, request(GinkgoT().TempDir()))
 			Expect(err).NotTo(HaveOccurred())
 			mu.Lock()
 			defer mu.Unlock()

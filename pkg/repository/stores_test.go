@@ -20,6 +20,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
 const (
@@ -33,8 +34,8 @@ const (
 	secretKey = "wJalrXUtnFEMI#K7MDENG;bPxRfiCYEXAMPLEKEY"
 )
 
-// store is a place for repositories.
-type store interface {
+// anyStore is a place for repositories.
+type anyStore interface {
 	// access is the way to the repository of a namespace, with a state directory of its own.
 	access(namespace string) repository.Access
 	// blobs are the names of the blobs below the repository of a namespace.
@@ -46,7 +47,7 @@ type store interface {
 }
 
 // newStore makes the kind of store that an entry of a table names.
-func newStore(kind string) store {
+func newStore(kind string) anyStore {
 	GinkgoHelper()
 	switch kind {
 	case "a directory":
@@ -63,11 +64,10 @@ func newAccess(location *velerov1.BackupStorageLocation, namespace string) repos
 	log.SetOutput(GinkgoWriter)
 	log.SetLevel(logrus.InfoLevel)
 	return repository.Access{
-		Location:        location,
-		VolumeNamespace: namespace,
-		Password:        password,
-		StateDir:        filepath.Join(GinkgoT().TempDir(), "state"),
-		Log:             log,
+		Access:   store.Access{Location: location, VolumeNamespace: namespace},
+		Password: password,
+		StateDir: filepath.Join(GinkgoT().TempDir(), "state"),
+		Log:      log,
 	}
 }
 

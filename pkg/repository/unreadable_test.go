@@ -16,6 +16,9 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/store"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // The environment of a process that uploads a volume as a user without rights: root can read everything.
@@ -33,7 +36,7 @@ var programDir = os.TempDir()
 // unprivilegedOutcome is what that process prints.
 type unprivilegedOutcome struct {
 	Error     string
-	Failures  []repository.EntryFailure
+	Failures  []failure.Entry
 	Total     int
 	Snapshots int
 }
@@ -42,10 +45,12 @@ type unprivilegedOutcome struct {
 func uploadUnprivileged() int {
 	ctx := context.Background()
 	access := repository.Access{
-		Location:        newLocation("velero.io/fs", map[string]string{"fspath": os.Getenv(unprivilegedStore)}),
-		VolumeNamespace: namespace,
-		Password:        password,
-		StateDir:        os.Getenv(unprivilegedState),
+		Access: store.Access{
+			Location:        newLocation("velero.io/fs", map[string]string{"fspath": os.Getenv(unprivilegedStore)}),
+			VolumeNamespace: namespace,
+		},
+		Password: password,
+		StateDir: os.Getenv(unprivilegedState),
 	}
 	outcome, err := func() (outcome unprivilegedOutcome, err error) {
 		if err := repository.Initialize(ctx, access); err != nil {
@@ -55,12 +60,12 @@ func uploadUnprivileged() int {
 		if err != nil {
 			return outcome, err
 		}
-		_, err = repo.Upload(ctx, request(os.Getenv(unprivilegedVolume)))
+		_, err = upload.Run(ctx, repo, request(os.Getenv(unprivilegedVolume)))
 		if err == nil {
 			return outcome, errors.New("the upload succeeded")
 		}
 		outcome.Error = err.Error()
-		if entries, ok := errors.AsType[*repository.EntryError](err); ok {
+		if entries, ok := errors.AsType[*failure.EntryError](err); ok {
 			outcome.Failures, outcome.Total = entries.Failures, entries.Total
 		}
 		snapshots, err := repo.Snapshots(ctx, namespace, pvc)
@@ -130,7 +135,7 @@ var _ = Describe("Upload of a volume with entries that cannot be read", func() {
 			put(volume, "readable", []byte("x"), 0o644)
 			prepare(volume)
 		})
-		Expect(outcome.Failures).To(ConsistOf(repository.EntryFailure{Path: path, Reason: "permission denied"}))
+		Expect(outcome.Failures).To(ConsistOf(failure.Entry{Path: path, Reason: "permission denied"}))
 		Expect(outcome.Total).To(Equal(1))
 		Expect(outcome.Error).To(Equal(
 			"upload volume shop/data: 1 entry of the volume could not be read: " + path + ": permission denied"))

@@ -16,25 +16,28 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // request asks for an upload of the test volume, for a DataUpload of its own.
-func request(path string) repository.UploadRequest {
-	return repository.UploadRequest{
+func request(path string) upload.Request {
+	return upload.Request{
 		SourceNamespace: namespace, SourcePVC: pvc, Path: path,
 		DataUploadUID: string(uuid.NewUUID()), AsyncOperationID: "du-1.2",
 	}
 }
 
-// restore restores a snapshot into a directory.
-func restore(ctx context.Context, repo *repository.Repository, id, target string) error {
-	_, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: id, Path: target})
+// restoreInto restores a snapshot into a directory.
+func restoreInto(ctx context.Context, repo *repository.Repository, id, target string) error {
+	_, err := restore.Run(ctx, repo, restore.Request{SnapshotID: id, Path: target})
 	return err
 }
 
 // restoreBlock restores a snapshot onto a device.
 func restoreBlock(ctx context.Context, repo *repository.Repository, id, target string) error {
-	_, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, Block: true})
+	_, err := restore.Run(ctx, repo, restore.Request{SnapshotID: id, Path: target, Block: true})
 	return err
 }
 
@@ -42,7 +45,7 @@ func restoreBlock(ctx context.Context, repo *repository.Repository, id, target s
 func restored(ctx context.Context, repo *repository.Repository, id string) map[string]string {
 	GinkgoHelper()
 	target := GinkgoT().TempDir()
-	Expect(restore(ctx, repo, id, target)).To(Succeed())
+	Expect(restoreInto(ctx, repo, id, target)).To(Succeed())
 	return describe(target)
 }
 
@@ -109,7 +112,7 @@ var _ = Describe("Upload", func() {
 			Expect(progress.BytesDone).To(BeNumerically(">=", last.BytesDone))
 			last = progress
 		}
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.Empty).To(BeFalse())
 		Expect(result.TotalBytes).To(BeNumerically(">", 41<<20))
@@ -117,7 +120,7 @@ var _ = Describe("Upload", func() {
 		Expect(last).To(Equal(repository.Progress{TotalBytes: result.TotalBytes, BytesDone: result.TotalBytes}))
 
 		target := GinkgoT().TempDir()
-		Expect(restore(ctx, repo, result.SnapshotID, target)).To(Succeed())
+		Expect(restoreInto(ctx, repo, result.SnapshotID, target)).To(Succeed())
 		expectSame(describe(target), describe(volume))
 
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveExactElements(
@@ -131,7 +134,7 @@ var _ = Describe("Upload", func() {
 		put(volume, "same", randomBytes(2, 3<<20), 0o644)
 		put(volume, "changed", randomBytes(3, 1<<20), 0o644)
 		link(volume, "link", "same")
-		first, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		first, err := upload.Run(ctx, open(ctx, store.access(namespace)), request(volume))
 		Expect(err).NotTo(HaveOccurred())
 
 		put(volume, "changed", randomBytes(4, 1<<20+17), 0o644)
@@ -140,7 +143,7 @@ var _ = Describe("Upload", func() {
 		moved := filepath.Join(GinkgoT().TempDir(), "moved")
 		Expect(os.Rename(volume, moved)).To(Succeed())
 		repo := open(ctx, store.access(namespace))
-		second, err := repo.Upload(ctx, request(moved))
+		second, err := upload.Run(ctx, repo, request(moved))
 		Expect(err).NotTo(HaveOccurred())
 
 		Expect(second.IncrementalBytes).To(Equal(int64(1<<20 + 17 + 1000)))
@@ -150,7 +153,7 @@ var _ = Describe("Upload", func() {
 			HaveField("ID", first.SnapshotID), HaveField("ID", second.SnapshotID)))
 
 		By("and nothing if nothing has")
-		third, err := repo.Upload(ctx, request(moved))
+		third, err := upload.Run(ctx, repo, request(moved))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(third.IncrementalBytes).To(BeZero())
 		Expect(third.TotalBytes).To(Equal(second.TotalBytes))
@@ -161,7 +164,7 @@ var _ = Describe("Upload", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		volume := GinkgoT().TempDir()
 		prepare(volume)
-		result, err := repo.Upload(ctx, request(volume))
+		result, err := upload.Run(ctx, repo, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.SnapshotID).NotTo(BeEmpty())
 		Expect(result.Empty).To(Equal(empty))
@@ -187,7 +190,7 @@ var _ = Describe("Upload", func() {
 			total += int64(len(content))
 			put(volume, fmt.Sprintf("%02d/%02d/%d", i%10, i/10%10, i), content, 0o644)
 		}
-		result, err := repo.Upload(ctx, request(volume))
+		result, err := upload.Run(ctx, repo, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(Equal(total))
 		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
@@ -213,13 +216,13 @@ var _ = Describe("Upload", func() {
 		uploading.ParallelFiles = 1
 		uploading.ProgressInterval = time.Millisecond
 		uploading.Progress = func(progress repository.Progress) { last.Store(&progress) }
-		_, err := repo.Upload(canceled, uploading)
-		Expect(err).To(MatchError(repository.ErrCanceled))
+		_, err := upload.Run(canceled, repo, uploading)
+		Expect(err).To(MatchError(failure.ErrCanceled))
 		Expect(last.Load().BytesDone).To(BeNumerically("<", 8*6<<20))
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
 
 		store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
-		result, err := repo.Upload(ctx, uploading)
+		result, err := upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(Equal(int64(8 * 6 << 20)))
 		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
@@ -231,7 +234,7 @@ var _ = Describe("Upload", func() {
 		volume := GinkgoT().TempDir()
 		put(volume, "file", []byte("x"), 0o644)
 		Expect(syscall.Mkfifo(filepath.Join(volume, "pipe"), 0o600)).To(Succeed())
-		result, err := repo.Upload(ctx, request(volume))
+		result, err := upload.Run(ctx, repo, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(restored(ctx, repo, result.SnapshotID)).To(And(HaveKey("file"), Not(HaveKey("pipe"))))
 	})
@@ -240,7 +243,7 @@ var _ = Describe("Upload", func() {
 		repo := open(ctx, newStore("a directory").access(namespace))
 		uploading := request(path)
 		uploading.Block = block
-		_, err := repo.Upload(ctx, uploading)
+		_, err := upload.Run(ctx, repo, uploading)
 		Expect(err).To(MatchError(And(ContainSubstring("upload volume shop/data"), ContainSubstring(text))))
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
 	},
@@ -254,15 +257,15 @@ var _ = Describe("Upload", func() {
 		access := newStore("a directory").access(namespace)
 		repo := open(ctx, access)
 		access.Location.Spec.AccessMode = "ReadOnly"
-		_, err := repo.Upload(ctx, request(GinkgoT().TempDir()))
-		Expect(err).To(MatchError(repository.ErrLocationReadOnly))
-		Expect(repository.Initialize(ctx, access)).To(MatchError(repository.ErrLocationReadOnly))
+		_, err := upload.Run(ctx, repo, request(GinkgoT().TempDir()))
+		Expect(err).To(MatchError(failure.ErrLocationReadOnly))
+		Expect(repository.Initialize(ctx, access)).To(MatchError(failure.ErrLocationReadOnly))
 	})
 
 	It("says that a snapshot does not exist", func(ctx context.Context) {
 		repo := open(ctx, newStore("a directory").access(namespace))
-		missing := And(MatchError(repository.ErrNoSnapshot), MatchError(ContainSubstring(`in the repository of namespace "shop"`)))
-		Expect(restore(ctx, repo, "0123456789abcdef", GinkgoT().TempDir())).To(missing)
+		missing := And(MatchError(failure.ErrNoSnapshot), MatchError(ContainSubstring(`in the repository of namespace "shop"`)))
+		Expect(restoreInto(ctx, repo, "0123456789abcdef", GinkgoT().TempDir())).To(missing)
 		Expect(restoreBlock(ctx, repo, "0123456789abcdef", filepath.Join(GinkgoT().TempDir(), "target"))).To(missing)
 	})
 
@@ -270,7 +273,7 @@ var _ = Describe("Upload", func() {
 		store := newStore("S3 over HTTP")
 		volume := GinkgoT().TempDir()
 		put(volume, "file", []byte("x"), 0o644)
-		_, err := open(ctx, store.access("one")).Upload(ctx, request(volume))
+		_, err := upload.Run(ctx, open(ctx, store.access("one")), request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(open(ctx, store.access("two")).Snapshots(ctx, namespace, pvc)).To(BeEmpty())
 	})

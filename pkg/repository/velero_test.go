@@ -23,12 +23,14 @@ import (
 	"github.com/kopia/kopia/snapshot"
 	"github.com/kopia/kopia/snapshot/policy"
 	"github.com/kopia/kopia/snapshot/snapshotfs"
-	"github.com/kopia/kopia/snapshot/upload"
+	kopiaupload "github.com/kopia/kopia/snapshot/upload"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	. "github.com/onsi/gomega/gstruct"
 
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // likeVelero opens a repository as Velero does: with Kopia alone, from its own configuration.
@@ -73,7 +75,7 @@ func uploadLikeVelero(ctx context.Context, rep repo.Repository, root fs.Director
 	GinkgoHelper()
 	var id manifest.ID
 	write(ctx, rep, func(ctx context.Context, writer repo.RepositoryWriter) error {
-		uploader := upload.NewUploader(writer)
+		uploader := kopiaupload.NewUploader(writer)
 		saved, err := uploader.Upload(ctx, root, policy.BuildTree(nil, policy.DefaultPolicy), source)
 		if err == nil {
 			saved.Tags = map[string]string{"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia"}
@@ -117,13 +119,13 @@ var _ = Describe("What Velero has uploaded", func() {
 		target := filepath.Join(GinkgoT().TempDir(), "target")
 		Expect(os.WriteFile(target, randomBytes(9, 40<<20), 0o600)).To(Succeed())
 		repo := open(ctx, store.access(namespace))
-		result, err := repo.Restore(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, Block: true})
+		result, err := restore.Run(ctx, repo, restore.Request{SnapshotID: id, Path: target, Block: true})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.TotalBytes).To(BeEquivalentTo(len(content)))
 		restored, err := os.ReadFile(target)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(bytes.Equal(restored, content)).To(BeTrue())
-		Expect(repo.Verify(ctx, repository.RestoreRequest{SnapshotID: id, Path: target, Block: true})).To(Succeed())
+		Expect(restore.Verify(ctx, repo, restore.Request{SnapshotID: id, Path: target, Block: true})).To(Succeed())
 	})
 })
 
@@ -224,7 +226,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 	It("holds snapshots with the identity, tags, pin and policy", func(ctx context.Context) {
 		uploading := request(makeVolume())
 		uploading.ParallelFiles = 7
-		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		result, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
 		Expect(err).NotTo(HaveOccurred())
 
 		rep := likeVelero(ctx, store)
@@ -278,16 +280,16 @@ var _ = Describe("A repository, as Velero sees it", func() {
 			})
 		}
 		volume := GinkgoT().TempDir()
-		_, err := repo.Upload(ctx, request(volume))
+		_, err := upload.Run(ctx, repo, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		before := policyIDs()
 		Expect(before).To(HaveLen(1))
-		_, err = repo.Upload(ctx, request(volume))
+		_, err = upload.Run(ctx, repo, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(policyIDs()).To(Equal(before))
 		uploading := request(volume)
 		uploading.ParallelFiles = 9
-		_, err = repo.Upload(ctx, uploading)
+		_, err = upload.Run(ctx, repo, uploading)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(policyIDs()).To(And(HaveLen(1), Not(Equal(before))))
 	})
@@ -297,7 +299,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		Expect(os.WriteFile(device, randomBytes(1, 3<<20), 0o600)).To(Succeed())
 		uploading := request(device)
 		uploading.Block = true
-		result, err := open(ctx, store.access(namespace)).Upload(ctx, uploading)
+		result, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
 		Expect(err).NotTo(HaveOccurred())
 
 		rep := likeVelero(ctx, store)
@@ -319,7 +321,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		volume := GinkgoT().TempDir()
 		put(volume, "file", randomBytes(1, 1<<20), 0o644)
 		repository := open(ctx, store.access(namespace))
-		first, err := repository.Upload(ctx, request(volume))
+		first, err := upload.Run(ctx, repository, request(volume))
 		Expect(err).NotTo(HaveOccurred())
 
 		By("using what a checkpoint holds, which goes away once there is a snapshot")
@@ -336,7 +338,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		}
 		replace(func(m *snapshot.Manifest) { m.IncompleteReason, m.Pins = "checkpoint", nil })
 		Expect(repository.Snapshots(ctx, namespace, pvc)).To(BeEmpty())
-		second, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		second, err := upload.Run(ctx, open(ctx, store.access(namespace)), request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(second.IncrementalBytes).To(BeZero())
 		Expect(second.TotalBytes).To(Equal(first.TotalBytes))
@@ -346,13 +348,13 @@ var _ = Describe("A repository, as Velero sees it", func() {
 
 		By("not using what another requester has made")
 		replace(func(m *snapshot.Manifest) { m.Tags["snapshot-requester"] = "pod-volume-backup-restore" })
-		third, err := open(ctx, store.access(namespace)).Upload(ctx, request(volume))
+		third, err := upload.Run(ctx, open(ctx, store.access(namespace)), request(volume))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(third.IncrementalBytes).To(Equal(third.TotalBytes))
 	})
 
 	It("passes Kopia's own verification", func(ctx context.Context) {
-		result, err := open(ctx, store.access(namespace)).Upload(ctx, request(makeVolume()))
+		result, err := upload.Run(ctx, open(ctx, store.access(namespace)), request(makeVolume()))
 		Expect(err).NotTo(HaveOccurred())
 		rep := likeVelero(ctx, store)
 		found, err := snapshot.LoadSnapshot(ctx, rep, manifest.ID(result.SnapshotID))

@@ -14,6 +14,9 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/repository"
+	repositoryrestore "github.com/node-agent/node-agent/pkg/repository/restore"
+	repositorystore "github.com/node-agent/node-agent/pkg/repository/store"
+	repositoryupload "github.com/node-agent/node-agent/pkg/repository/upload"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -69,7 +72,10 @@ func (s *objectStore) renew(ctx context.Context) {
 	Expect(os.RemoveAll(bucket)).To(Succeed())
 	Expect(os.RemoveAll(state)).To(Succeed())
 	Expect(os.Mkdir(bucket, 0o700)).To(Succeed())
-	access := repository.Access{Location: s.place, VolumeNamespace: cluster.Shop, Password: password, StateDir: state}
+	access := repository.Access{
+		Access:   repositorystore.Access{Location: s.place, VolumeNamespace: cluster.Shop},
+		Password: password, StateDir: state,
+	}
 	Expect(repository.Initialize(ctx, access)).To(Succeed())
 	var err error
 	s.opened, err = repository.Open(ctx, access)
@@ -84,7 +90,7 @@ func (s *objectStore) backup(ctx context.Context) (snapshotID, volume string) {
 	volume = filepath.Join(s.dir, "backup")
 	if s.snapshotID == "" {
 		s.fill("backup")
-		uploaded, err := s.opened.Upload(ctx, repository.UploadRequest{
+		uploaded, err := repositoryupload.Run(ctx, s.opened, repositoryupload.Request{
 			SourceNamespace: cluster.Shop, SourcePVC: "backup", Path: volume, DataUploadUID: "backup",
 		})
 		Expect(err).NotTo(HaveOccurred())
@@ -111,7 +117,7 @@ func (s *objectStore) restores(ctx context.Context, snapshotID, volume string) e
 	target, err := os.MkdirTemp(s.dir, "restored-")
 	Expect(err).NotTo(HaveOccurred())
 	defer os.RemoveAll(target)
-	if _, err := s.opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
+	if _, err := repositoryrestore.Run(ctx, s.opened, repositoryrestore.Request{SnapshotID: snapshotID, Path: target}); err != nil {
 		return fmt.Errorf("snapshot %q cannot be restored: %w", snapshotID, err)
 	}
 	if file := differing(volume, target); file != "" {

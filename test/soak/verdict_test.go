@@ -18,6 +18,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
+	"github.com/node-agent/node-agent/pkg/repository/restore"
 	"github.com/node-agent/node-agent/test/demo/tree"
 	"github.com/node-agent/node-agent/test/installation"
 )
@@ -117,7 +118,7 @@ func (r *restorer) differences(ctx context.Context, u *upload, snapshotID string
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return nil, fmt.Errorf("make a volume to restore into: %w", err)
 	}
-	if _, err := opened.Restore(ctx, repository.RestoreRequest{SnapshotID: snapshotID, Path: target}); err != nil {
+	if _, err := restore.Run(ctx, opened, restore.Request{SnapshotID: snapshotID, Path: target}); err != nil {
 		return nil, err
 	}
 	_, differences, err := tree.Compare(u.source.dir, target)

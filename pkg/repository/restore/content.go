@@ -1,0 +1,82 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// output is one file or device that is written.
+type output struct {
+	// path is the one that errors name.
+	path string
+	file *os.File
+	// out writes into file.
+	out writer
+	// stale says that the file held something before, maybe what it should.
+	stale bool
+}
+
+// restoreContent restores what is in a file or device.
+func (t *task) restoreContent(ctx context.Context, to *output, chunks []chunk) error {
+	return t.eachChunk(ctx, chunks, func(ctx context.Context, c chunk) error {
+		if err := t.restoreChunk(ctx, to, c); err != nil {
+			return err
+		}
+		t.done.Add(c.length)
+		return nil
+	})
+}
+
+func (t *task) restoreChunk(ctx context.Context, to *output, c chunk) error {
+	if to.stale && t.chunks.matches(to.file, c) {
+		t.found.Add(c.length)
+		return nil
+	}
+	data, err := t.chunks.read(ctx, c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s from the repository: %w", to.path, err)
+	case data == nil:
+		err = to.out.writeZeros(c.offset, c.length, to.stale)
+	default:
+		err = to.out.write(data, c.offset, to.stale)
+	}
+	return onTarget("write", to.path, err)
+}
+
+// eachChunk does something with each chunk of a file, with several at the same time.
+func (t *task) eachChunk(ctx context.Context, chunks []chunk, do func(context.Context, chunk) error) error {
+	if len(chunks) == 1 {
+		if err := t.takeSlot(ctx); err != nil {
+			return err
+		}
+		defer t.freeSlot()
+		return do(ctx, chunks[0])
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range chunks {
+		if err := t.takeSlot(ctx); err != nil {
+			return cmp.Or(group.Wait(), err)
+		}
+		group.Go(func() error {
+			defer t.freeSlot()
+			return do(ctx, c)
+		})
+	}
+	return group.Wait()
+}
+
+func (t *task) takeSlot(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case t.slots <- struct{}{}:
+		return nil
+	}
+}
+
+func (t *task) freeSlot() { <-t.slots }

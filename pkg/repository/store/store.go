@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kopia/kopia/repo/blob"
+)
+
+// operationTimeout bounds one read or write of the store with all its retries. A pack of 20 MiB needs 25 kB/s.
+const operationTimeout = 15 * time.Minute
+
+// opener opens the store of a location, and with create makes what the store needs before its first blob.
+type opener func(ctx context.Context, access Access, create bool) (blob.Storage, error)
+
+// openers by provider. A provider without a domain is one of velero.io.
+var openers = map[string]opener{
+	"velero.io/aws":   openS3,
+	"velero.io/azure": openAzure,
+	"velero.io/gcp":   openGCS,
+	"velero.io/fs":    openFilesystem,
+}
+
+// Open opens the store that the location describes, and with create makes what it needs before its first blob.
+func Open(ctx context.Context, access Access, create bool) (*Store, error) {
+	open, err := openerFor(access)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := open(ctx, access, create)
+	if err != nil {
+		return nil, err
+	}
+	packs := &Packs{Storage: storage}
+	return &Store{Storage: packs, packs: packs}, nil
+}
+
+// openerFor takes any provider that gives an s3Url for one that speaks S3, as Velero does.
+func openerFor(access Access) (opener, error) {
+	provider := access.Location.Spec.Provider
+	if !strings.Contains(provider, "/") {
+		provider = "velero.io/" + provider
+	}
+	if open, ok := openers[provider]; ok {
+		return open, nil
+	}
+	if access.setting(settingS3URL) != "" {
+		return openS3, nil
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(openers)), ", ")
+	return nil, fmt.Errorf("storage provider %q is not known (known: %s, and any provider with config.%s)",
+		access.Location.Spec.Provider, known, settingS3URL)
+}
+
+// Store is the store of a location. It bounds each operation in time and remembers a failed write: Kopia reports one as if the file that
+// was being uploaded had been unreadable.
+type Store struct {
+	blob.Storage
+
+	packs *Packs
+
+	mu      sync.Mutex
+	failure error
+}
+
+// PutBlob writes a blob.
+func (s *Store) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {
+	bounded, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	err := s.Storage.PutBlob(bounded, id, data, opts)
+	if err != nil && ctx.Err() == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.failure == nil {
+			s.failure = err
+		}
+	}
+	return err
+}
+
+// GetBlob reads a blob.
+func (s *Store) GetBlob(ctx context.Context, id blob.ID, offset, length int64, output blob.OutputBuffer) error {
+	bounded, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
+	return s.Storage.GetBlob(bounded, id, offset, length, output)
+}
+
+// Packs are the packs that are cached in memory.
+func (s *Store) Packs() *Packs { return s.packs }
+
+// FirstFailure is why the first write failed since ResetFailure was called.
+func (s *Store) FirstFailure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
+// ResetFailure lets FirstFailure begin anew.
+func (s *Store) ResetFailure() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failure = nil
+}
