@@ -3,6 +3,7 @@
 package config
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	PodLabels map[string]string `json:"podLabels"`
 	// PodAnnotations are set on backup and restore pods.
 	PodAnnotations map[string]string `json:"podAnnotations"`
+	// Tolerations are added to those that backup and restore pods take over from the agent, as in Velero after 1.18.
+	Tolerations []corev1.Toleration `json:"tolerations"`
 	// PrivilegedFsBackup is accepted for Velero's sake; node-agent has no file-system backup of running pods.
 	PrivilegedFsBackup bool `json:"privilegedFsBackup"`
 	// CSISnapshotMetadataServiceConfigs belongs to Velero's changed block tracking. Nil: not used.

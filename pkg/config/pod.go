@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -16,6 +18,7 @@ type Pod struct {
 	PriorityClassName string                `json:"priorityClassName,omitempty"`
 	PodLabels         map[string]string     `json:"podLabels,omitempty"`
 	PodAnnotations    map[string]string     `json:"podAnnotations,omitempty"`
+	Tolerations       []corev1.Toleration   `json:"tolerations,omitempty"`
 }
 
 func (c *Config) pod(class string) Pod {
@@ -24,6 +27,7 @@ func (c *Config) pod(class string) Pod {
 		PriorityClassName: c.PriorityClassName,
 		PodLabels:         c.PodLabels,
 		PodAnnotations:    c.PodAnnotations,
+		Tolerations:       c.Tolerations,
 	}
 	if rule := c.Affinity(class); rule != nil {
 		pod.NodeSelector = &rule.NodeSelector
@@ -61,7 +65,26 @@ func (p Pod) settings() []string {
 	if len(p.PodAnnotations) > 0 {
 		parts = append(parts, "pod annotations "+keys(p.PodAnnotations))
 	}
+	if len(p.Tolerations) > 0 {
+		parts = append(parts, "tolerations "+DescribeTolerations(p.Tolerations))
+	}
 	return parts
+}
+
+// DescribeTolerations writes tolerations as kubectl writes taints, as in "dedicated=backup:NoSchedule spot".
+func DescribeTolerations(tolerations []corev1.Toleration) string {
+	var parts []string
+	for _, toleration := range tolerations {
+		part := cmp.Or(toleration.Key, "all")
+		if toleration.Value != "" {
+			part += "=" + toleration.Value
+		}
+		if toleration.Effect != "" {
+			part += ":" + string(toleration.Effect)
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, " ")
 }
 
 func keys(of map[string]string) string {

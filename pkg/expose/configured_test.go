@@ -141,4 +141,16 @@ var _ = Describe("a backup pod", func() {
 		Expect(azure.Labels).To(HaveLen(1))
 		Expect(configured.PodLabels).To(HaveKeyWithValue("velero.io/data-upload", "x"))
 	})
+
+	It("tolerates what the agent tolerates and what is configured, each once", func() {
+		spot := corev1.Toleration{Key: "spot", Operator: corev1.TolerationOpExists}
+		backup := corev1.Toleration{
+			Key: "dedicated", Value: "backup", Effect: corev1.TaintEffectNoExecute, TolerationSeconds: new(int64(60)),
+		}
+		again := *backup.DeepCopy()
+		agent := expose.AgentTemplate{Tolerations: []corev1.Toleration{spot}}
+		pod := podOf(config.Upload{Pod: config.Pod{Tolerations: []corev1.Toleration{backup, spot, again}}}, agent)
+		Expect(pod.Spec.Tolerations).To(Equal([]corev1.Toleration{spot, backup}))
+		Expect(podOf(config.Upload{}, agent).Spec.Tolerations).To(Equal([]corev1.Toleration{spot}))
+	})
 })

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -52,7 +53,7 @@ func (p podPlan) build(template AgentTemplate) *corev1.Pod {
 			DNSPolicy:                     template.DNSPolicy,
 			DNSConfig:                     template.DNSConfig,
 			HostAliases:                   template.HostAliases,
-			Tolerations:                   template.Tolerations,
+			Tolerations:                   p.tolerations(template),
 			PriorityClassName:             p.configured.PriorityClassName,
 			OS:                            &corev1.PodOS{Name: corev1.Linux},
 			RestartPolicy:                 corev1.RestartPolicyNever,
@@ -85,6 +86,21 @@ func (p podPlan) labels(template AgentTemplate) map[string]string {
 	labels[v2alpha1.ExposerPodGroupLabel] = p.group
 	maps.Copy(labels, Labels(p.move))
 	return labels
+}
+
+// tolerations are those of the agent and the configured ones.
+//
+// Documented in Velero under "Tolerations Configuration": the configured ones are added to what is taken over from the agent, each
+// once.
+func (p podPlan) tolerations(template AgentTemplate) []corev1.Toleration {
+	all := slices.Clone(template.Tolerations)
+	for _, toleration := range p.configured.Tolerations {
+		isThere := slices.ContainsFunc(all, func(other corev1.Toleration) bool { return equality.Semantic.DeepEqual(other, toleration) })
+		if !isThere {
+			all = append(all, toleration)
+		}
+	}
+	return all
 }
 
 func configuredOr(inherited, configured map[string]string) map[string]string {

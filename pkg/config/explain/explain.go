@@ -200,6 +200,7 @@ func (t *text) pods() {
 	t.item("priority", t.cfg.PriorityClassName)
 	t.item("labels", pairs(t.cfg.PodLabels))
 	t.item("annotations", pairs(t.cfg.PodAnnotations))
+	t.item("tolerations", config.DescribeTolerations(t.cfg.Tolerations))
 }
 
 // nodes explains how many volumes are moved at a time.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v4"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -144,5 +145,32 @@ func checkReservedLabels(c *checker, n *yaml.Node, path string) {
 				Path: problem.Key(path, key.Value), Message: "node-agent sets this label itself", Suggestion: "remove it",
 			})
 		}
+	}
+}
+
+// checkToleration checks what the API server checks of the tolerations of a pod.
+func checkToleration(c *checker, n *yaml.Node, path string) {
+	text := func(key string) string {
+		if value := document.Get(n, key); value != nil {
+			return value.Value
+		}
+		return ""
+	}
+	exists := text("operator") == string(corev1.TolerationOpExists)
+	switch seconds := document.Get(n, "tolerationSeconds"); {
+	case text("key") == "" && !exists:
+		c.problem(n, problem.Problem{
+			Path: path, Message: "a toleration without a key is for all taints", Expected: "operator Exists",
+			Suggestion: "give the key of the taint, or operator: Exists",
+		})
+	case exists && text("value") != "":
+		c.problem(document.Get(n, "value"), problem.Problem{
+			Path: problem.Key(path, "value"), Message: "operator Exists takes no value", Suggestion: "remove the value, or the operator",
+		})
+	case seconds != nil && text("effect") != string(corev1.TaintEffectNoExecute):
+		c.problem(seconds, problem.Problem{
+			Path: problem.Key(path, "tolerationSeconds"), Message: "only effect NoExecute takes tolerationSeconds",
+			Suggestion: "remove it, or set effect: NoExecute",
+		})
 	}
 }

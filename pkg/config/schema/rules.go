@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,20 +42,18 @@ var (
 		expected: "an annotation key: [domain/]name, the name of up to 63 letters, digits, '-', '_' and '.'",
 		valid:    func(key string) bool { return len(content.IsLabelKey(strings.ToLower(key))) == 0 },
 	}
-	labelValue = &rule{
+	optionalLabelKey = optional(labelKey)
+	labelValue       = &rule{
 		expected: "a label value: a string of up to 63 letters, digits, '-', '_' and '.'",
 		valid:    func(value string) bool { return len(content.IsLabelValue(value)) == 0 },
 	}
 
-	operators = []string{
-		string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn),
-		string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
-	}
-	operator = &rule{
-		expected: problem.Alternatives(operators),
-		valid:    func(value string) bool { return slices.Contains(operators, value) },
-		near:     nearestOperator,
-	}
+	operator = oneOf(nearestOperator, string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn),
+		string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist))
+	tolerationOperator = optional(oneOf(nil, string(corev1.TolerationOpEqual), string(corev1.TolerationOpExists),
+		string(corev1.TolerationOpLt), string(corev1.TolerationOpGt)))
+	taintEffect = optional(oneOf(nil, string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule),
+		string(corev1.TaintEffectNoExecute)))
 
 	cpu = &rule{
 		expected: `a number of CPUs in quotes, as in "500m" or "2"`,
@@ -71,7 +70,23 @@ var (
 	}
 )
 
-// nearestOperator also knows how kubectl writes operators.
+// oneOf is the rule for one of a few words. near may know more than what is spelled alike.
+func oneOf(near func(value string) string, words ...string) *rule {
+	return &rule{
+		expected: problem.Alternatives(words),
+		valid:    func(value string) bool { return slices.Contains(words, value) },
+		near: func(value string) string {
+			if near != nil {
+				if word := near(value); word != "" {
+					return word
+				}
+			}
+			return problem.Nearest(value, words)
+		},
+	}
+}
+
+// nearestOperator knows how kubectl writes operators.
 func nearestOperator(value string) string {
 	switch problem.Normalize(value) {
 	case "=", "==", "equals":
@@ -81,7 +96,7 @@ func nearestOperator(value string) string {
 	case "!", "notexist", "notexists":
 		return string(metav1.LabelSelectorOpDoesNotExist)
 	default:
-		return problem.Nearest(value, operators)
+		return ""
 	}
 }
 

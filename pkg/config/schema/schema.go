@@ -152,6 +152,13 @@ var (
 		field{name: "priorityClassName", value: text(priorityClass)},
 		field{name: "podLabels", value: mapOf("<label>", labelKey, text(labelValue)).with(checkReservedLabels)},
 		field{name: "podAnnotations", value: annotations},
+		field{name: "tolerations", value: listOf(object(
+			field{name: "key", value: text(optionalLabelKey)},
+			field{name: "operator", value: text(tolerationOperator)},
+			field{name: "value", value: text(labelValue)},
+			field{name: "effect", value: text(taintEffect)},
+			field{name: "tolerationSeconds", value: notNegative},
+		).with(checkToleration).called("a toleration"))},
 		field{name: "privilegedFsBackup", inert: true, value: boolean},
 		field{name: "csiSnapshotMetadataServiceConfigs", inert: true, value: object(
 			field{name: "saName", required: true, value: text(serviceAccount)},

@@ -25,7 +25,7 @@ var _ = Describe("a tolerant Decoder", func() {
 		Entry("in other capitals, which count as in Velero", `{"backuppvc": {}}`, `config:1:2: backuppvc: taken for backupPVC; write it so`),
 		Entry("with values that would be wrong", `{"comment": [1, {"x": null}]}`,
 			"config:1:2: comment: unknown key, ignored: expected loadConcurrency, loadAffinity, podResources, backupPVC, restorePVC, cachePVC, "+
-				"priorityClassName, podLabels, podAnnotations, privilegedFsBackup or csiSnapshotMetadataServiceConfigs"),
+				"priorityClassName, podLabels, podAnnotations, tolerations, privilegedFsBackup or csiSnapshotMetadataServiceConfigs"),
 	)
 
 	It("is needed for what may be misspelled or misplaced", func() {

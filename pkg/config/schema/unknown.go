@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
@@ -15,7 +16,7 @@ import (
 func unknownKey(m member, path string, s *schema) (wrong problem.Problem, meant *field) {
 	wrong = problem.Problem{Path: path, Message: "unknown key" + foreign(m.key.Value), Expected: problem.Alternatives(s.names())}
 	near := problem.Nearest(m.key.Value, s.names())
-	isCertain := near != "" && problem.Normalize(near) == problem.Normalize(m.key.Value)
+	isCertain := near != "" && singular(near) == singular(m.key.Value)
 	if places, f := placesOf(m.key.Value); len(places) > 0 && !isCertain {
 		return problem.Problem{Path: path, Message: "misplaced key", Suggestion: "move it to " + problem.Alternatives(places)}, f
 	}
@@ -30,6 +31,10 @@ func unknownKey(m member, path string, s *schema) (wrong problem.Problem, meant 
 		wrong.Suggestion = problem.DidYouMean(problem.Alternatives(places))
 	}
 	return wrong, nil
+}
+
+func singular(key string) string {
+	return strings.TrimSuffix(problem.Normalize(key), "s")
 }
 
 // foreign names the first character that no key has: some are invisible, others look like one that a key has.

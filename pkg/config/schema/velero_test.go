@@ -6,10 +6,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// veleroConfigs is the shape into which Velero reads the ConfigMap with encoding/json, in `velero install` and in its agent.
+// veleroConfigs is the shape into which Velero, from the release after 1.18 on, reads the ConfigMap with encoding/json, in `velero install` and in its agent.
 type veleroConfigs struct {
 	LoadConcurrency *struct {
 		GlobalConfig  int
@@ -46,6 +47,7 @@ type veleroConfigs struct {
 		ResidentThresholdInMB int64
 	}
 	PodAnnotations, PodLabels         map[string]string
+	Tolerations                       []corev1.Toleration
 	CSISnapshotMetadataServiceConfigs *struct{ SAName string }
 }
 
