@@ -10,14 +10,13 @@ import (
 )
 
 // admit accepts a DataDownload whose target PVC is there, or refuses one that nobody could serve.
-func (r *Reconciler) admit(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if message := invalid(&s.dd.Spec); message != "" {
-		s.End(v2alpha1.PhaseFailed, message)
-		return transfer.Outcome{}, nil
+		return transfer.End(v2alpha1.PhaseFailed, message)
 	}
 	target, err := r.target(ctx, s.dd.Spec.TargetVolume)
 	if err != nil {
-		return transfer.Outcome{}, err
+		return err
 	}
 	if target == nil {
 		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
@@ -27,13 +26,13 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) (transfer.Outcome, err
 			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
 		})
 	}
-	if end, err := r.AwaitPreparation(ctx, s.Scope); end.Waits || err != nil {
-		return end, err
+	if err := r.AwaitPreparation(ctx, s.Scope); err != nil {
+		return err
 	}
 	s.target = target
 	s.use(r.Config().ForDownload(classOf(target)))
 	r.Accept(s.Scope, s.config)
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // invalid says what is wrong with a spec, or nothing.

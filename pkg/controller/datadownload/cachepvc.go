@@ -25,23 +25,23 @@ func (s *scope) wantsCache() bool {
 }
 
 // ensureCachePVC makes the PVC for the cache, if one is configured.
-func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 	if !s.wantsCache() || s.Pod != nil {
-		return transfer.Outcome{}, nil
+		return nil
 	}
 	pvc, err := r.cachePVC(ctx, s, r.Client)
 	if err != nil || pvc != nil && !transfer.IsDeleting(pvc) {
-		return transfer.Outcome{}, err
+		return err
 	}
 	class, err := r.StorageClass(ctx, s.config.CachePVC.StorageClass)
 	switch {
 	case err != nil:
-		return transfer.Outcome{}, err
+		return err
 	case class == nil:
-		return transfer.Outcome{}, transfer.Waiting(cachePVCRefused,
+		return transfer.Waitf(cachePVCRefused,
 			"cachePVC: storage class %q not found", s.config.CachePVC.StorageClass)
 	case class.ReclaimPolicy != nil && *class.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete:
-		return transfer.Outcome{}, transfer.Waiting(cachePVCRefused,
+		return transfer.Waitf(cachePVCRefused,
 			"cachePVC: storage class %q has reclaim policy %s, so that each restore would leave a volume behind; it must be Delete",
 			class.Name, *class.ReclaimPolicy)
 	}
@@ -51,7 +51,7 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) (transfer.Out
 	}
 	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(limit))
 	_, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "cachePVC", desired)
-	return transfer.Outcome{}, err
+	return err
 }
 
 // cachePVC reads the cachePVC; nil if there is none of ours.

@@ -14,13 +14,20 @@ import (
 
 // cleanUp removes everything that was made for a DataDownload that has ended, and in the end the finalizer. A volume that
 // belongs to the target PVC is not part of that, however the DataDownload has ended.
-func (r *Reconciler) cleanUp(ctx context.Context, s *scope) (transfer.Outcome, error) {
-	nothingMissed := func(ctx context.Context, s *transfer.Scope) (string, error) {
-		return r.CheckNothingMissed(ctx, s, nil)
+func (r *Reconciler) cleanUp(ctx context.Context, s *scope) error {
+	return transfer.CleanUp(ctx, &r.Engine, s, append(r.removeVolumes(), r.removeCopies, r.checkNothingMissed))
+}
+
+// removeVolumes are the removals of restorePVC, cachePVC and what uses them, after what becomes of a restored volume is decided.
+func (r *Reconciler) removeVolumes() []transfer.Removal[*scope] {
+	shared := transfer.SharedRemoval[*scope]
+	return []transfer.Removal[*scope]{
+		r.settleHandOver, shared(r.RemovePod), r.removeCachePVC, shared(r.RemovePVC), shared(r.CheckPVGone),
 	}
-	return r.CleanUp(ctx, s.Scope, transfer.With(s, r.settleHandOver),
-		r.RemovePod, transfer.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone,
-		transfer.With(s, r.removeCopies), nothingMissed)
+}
+
+func (r *Reconciler) checkNothingMissed(ctx context.Context, s *scope) (string, error) {
+	return r.CheckNothingMissed(ctx, s.Scope, nil)
 }
 
 // settleHandOver decides about a volume whose hand-over was cut off. The target PVC may name it already: then it gets it. A

@@ -18,6 +18,8 @@ import (
 // Reconciler moves DataDownloads from New to Completed, Failed or Canceled.
 type Reconciler struct {
 	transfer.Engine
+
+	steps []transfer.Step[*scope]
 }
 
 // New makes a Reconciler of an engine.
@@ -26,16 +28,21 @@ func New(engine transfer.Engine) *Reconciler {
 	r.Engine = engine.For(transfer.Kind{
 		Words:       expose.WordsFor(v2alpha1.KindDataDownload),
 		New:         func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
-		Observe:     r.observe,
 		Succeed:     succeed,
 		FailureHint: func(*transfer.Scope, string) string { return "" },
 		Completed:   completed,
 	})
+	r.steps = r.allSteps()
 	return r
 }
 
-// steps are in the order in which a DataDownload meets them.
-func (r *Reconciler) steps(s *scope) []transfer.Step {
+// Reconcile makes one pass over a DataDownload.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	return transfer.Reconcile(ctx, &r.Engine, request, r.observe, r.steps)
+}
+
+// allSteps are in the order in which a DataDownload meets them.
+func (r *Reconciler) allSteps() []transfer.Step[*scope] {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -44,57 +51,54 @@ func (r *Reconciler) steps(s *scope) []transfer.Step {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	return []transfer.Step{
-		{Name: "guard", Phases: in(isNew), Run: transfer.With(s, guard)},
-		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: transfer.With(s, r.cancel)},
-		{Name: "admit", Phases: in(isNew), Run: transfer.With(s, r.admit)},
-		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "target", Phases: in(accepted), Run: transfer.With(s, r.awaitTarget)},
-		{Name: "cachePVC", Phases: in(accepted), Run: transfer.With(s, r.ensureCachePVC)},
-		{Name: "copies", Phases: in(accepted), Run: transfer.With(s, r.ensureCopies)},
-		{Name: "restorePVC", Phases: in(accepted), Run: transfer.With(s, r.ensureRestorePVC)},
-		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "restorePod", Phases: in(accepted), Run: transfer.With(s, r.ensureRestorePod)},
-		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
-		{Name: "start", Phases: in(prepared), Run: r.Start},
-		{Name: "finish", Phases: in(inProgress), Run: transfer.With(s, r.finish)},
-		{Name: "handOver", Phases: in(inProgress), Run: transfer.With(s, r.handOver)},
-		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: ended, Run: transfer.With(s, r.cleanUp)},
+	shared := transfer.Shared[*scope]
+	return []transfer.Step[*scope]{
+		{Name: "guard", Phases: in(isNew), Run: guard},
+		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: r.cancel},
+		{Name: "admit", Phases: in(isNew), Run: r.admit},
+		{Name: "repository", Phases: in(accepted), Run: shared(r.EnsureRepository)},
+		{Name: "target", Phases: in(accepted), Run: r.awaitTarget},
+		{Name: "cachePVC", Phases: in(accepted), Run: r.ensureCachePVC},
+		{Name: "copies", Phases: in(accepted), Run: r.ensureCopies},
+		{Name: "restorePVC", Phases: in(accepted), Run: r.ensureRestorePVC},
+		{Name: "nextAttempt", Phases: in(accepted), Run: shared(r.AwaitNextAttempt)},
+		{Name: "restorePod", Phases: in(accepted), Run: r.ensureRestorePod},
+		{Name: "prepared", Phases: in(accepted), Run: shared(r.AwaitPrepared)},
+		{Name: "start", Phases: in(prepared), Run: shared(r.Start)},
+		{Name: "finish", Phases: in(inProgress), Run: r.finish},
+		{Name: "handOver", Phases: in(inProgress), Run: r.handOver},
+		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: shared(r.Stop)},
+		{Name: "cleanUp", Phases: ended, Run: r.cleanUp},
 	}
 }
 
 // guard adds the finalizer, before anything is made that it must guard.
-func guard(_ context.Context, s *scope) (transfer.Outcome, error) {
+func guard(_ context.Context, s *scope) error {
 	if !transfer.IsDeleting(s.dd) {
 		controllerutil.AddFinalizer(s.dd, v2alpha1.Finalizer)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // cancel ends a DataDownload that shall be canceled, unless the target PVC has its volume already: then it is as good as done.
-func (r *Reconciler) cancel(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) cancel(ctx context.Context, s *scope) error {
 	if s.restored != nil && (s.dd.Spec.Cancel || transfer.IsDeleting(s.dd)) {
 		if target, err := r.target(ctx, s.dd.Spec.TargetVolume); err != nil || isFor(target, s.restored.Volume) {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	return r.Cancel(ctx, s.Scope)
 }
 
 // finish waits for the restore pod. What it has restored is written down before anything is done with it.
-func (r *Reconciler) finish(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) finish(ctx context.Context, s *scope) error {
 	if s.restored != nil {
-		return transfer.Outcome{}, nil
+		return nil
 	}
 	if err := r.lookUpPVC(ctx, s); err != nil {
-		return transfer.Outcome{}, err
+		return err
 	}
-	end, err := r.Finish(ctx, s.Scope)
-	if err == nil && restoredOf(s.dd) != nil {
-		return again()
-	}
-	return end, err
+	return r.Finish(ctx, s.Scope)
 }
 
 // SetupWithManager lets the manager call Reconcile whenever something changes that a DataDownload may wait for.

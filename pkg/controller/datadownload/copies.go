@@ -18,7 +18,7 @@ func (s *scope) copies() transfer.Copies {
 	}
 }
 
-func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureCopies(ctx context.Context, s *scope) error {
 	return r.EnsureCopies(ctx, s.Scope, s.copies())
 }
 

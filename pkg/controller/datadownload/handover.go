@@ -38,16 +38,16 @@ type hands struct {
 }
 
 // handOver gives the restored volume to the target PVC, and ends the DataDownload when that is done.
-func (r *Reconciler) handOver(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	if s.restored == nil {
-		return transfer.Outcome{}, nil
+		return nil
 	}
 	h, err := r.hands(ctx, s.restored.Volume, s.dd.Spec.TargetVolume)
 	if err != nil {
-		return transfer.Outcome{}, err
+		return err
 	}
 	if err := h.possible(s); err != nil {
-		return transfer.Outcome{}, err
+		return err
 	}
 	waitsFor := ""
 	if !h.done() {
@@ -57,12 +57,11 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) (transfer.Outcome, 
 	}
 	switch {
 	case err != nil:
-		return transfer.Outcome{}, err
+		return err
 	case waitsFor != "":
 		return transfer.WaitFor(handOverPeriod, s.handingOver(h, waitsFor))
 	}
-	s.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
-	return transfer.Outcome{}, nil
+	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
 }
 
 // handingOver tells what a hand-over waits for, if that lasts. Each healthy one waits a moment for pod, PVC and binding.
@@ -114,11 +113,11 @@ func (h *hands) possible(s *scope) error {
 	name := s.dd.Spec.TargetVolume.Namespace + "/" + s.dd.Spec.TargetVolume.PVC
 	switch {
 	case h.pv == nil || transfer.IsDeleting(h.pv):
-		return transfer.Terminal("restored volume %s is gone before target PVC %s was bound to it", s.restored.Volume, name)
+		return transfer.Failf("restored volume %s is gone before target PVC %s was bound to it", s.restored.Volume, name)
 	case h.target == nil:
-		return transfer.Terminal("target PVC %s is gone before the restored volume was handed over to it", name)
+		return transfer.Failf("target PVC %s is gone before the restored volume was handed over to it", name)
 	case h.target.Spec.VolumeName != "" && h.target.Spec.VolumeName != h.pv.Name:
-		return transfer.Terminal("target PVC %s was bound to another volume, %s, while its data was restored",
+		return transfer.Failf("target PVC %s was bound to another volume, %s, while its data was restored",
 			name, h.target.Spec.VolumeName)
 	default:
 		return nil
@@ -140,7 +139,7 @@ func (h *hands) bound() bool {
 func (r *Reconciler) patch(ctx context.Context, h *hands, doing string, change func(*corev1.PersistentVolume) error) error {
 	before := h.pv.DeepCopy()
 	if err := change(h.pv); err != nil {
-		return transfer.Terminal("%s: %v", doing, err)
+		return transfer.Failf("%s: %v", doing, err)
 	}
 	if err := r.Client.Patch(ctx, h.pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("%s, restored volume %s: %w", doing, h.pv.Name, err)

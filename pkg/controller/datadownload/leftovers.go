@@ -23,6 +23,5 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) 
 			}
 		}
 	}
-	return transfer.RemoveInOrder(ctx, s.Scope, transfer.With(s, r.settleHandOver),
-		r.RemovePod, transfer.With(s, r.removeCachePVC), r.RemovePVC, r.CheckPVGone)
+	return transfer.RemoveInOrder(ctx, s, r.removeVolumes())
 }

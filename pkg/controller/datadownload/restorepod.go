@@ -12,21 +12,21 @@ import (
 )
 
 // ensureRestorePod makes the pod that writes to the restorePVC.
-func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) error {
 	if s.Pod == nil {
 		pod, err := r.restorePod(ctx, s)
 		if err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restore pod", pod); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	if transfer.IsDeleting(s.Pod) {
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"restore pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // restorePod gathers what the restore pod is built from.

@@ -12,22 +12,22 @@ import (
 )
 
 // ensureRestorePVC makes the PVC whose volume the data is written to. All attempts write to the same one.
-func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) error {
 	if s.PVC == nil {
 		var err error
 		desired := expose.RestorePVC(s.dd, s.target)
 		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restorePVC", desired); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	if transfer.IsDeleting(s.PVC) {
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
 	if s.PVC.Status.Phase == corev1.ClaimBound {
-		return transfer.Outcome{}, r.claimVolume(ctx, s)
+		return r.claimVolume(ctx, s)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // claimVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its

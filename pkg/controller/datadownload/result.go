@@ -3,13 +3,11 @@ package datadownload
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
-	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 )
 
@@ -41,19 +39,16 @@ func restoredOf(dd *v2alpha1.DataDownload) *restored {
 }
 
 // succeed takes the result of the restore pod over. The DataDownload ends when the target PVC has the volume.
-func succeed(s *transfer.Scope, terminationMessage string) {
+func succeed(s *transfer.Scope, terminationMessage string) error {
 	status := s.Status()
 	moved, err := result.ParseRestored(terminationMessage)
 	switch {
 	case err != nil:
-		s.End(v2alpha1.PhaseFailed, fmt.Sprintf("restore pod succeeded, but left no usable result: %v", err))
-		return
+		return transfer.Failf("restore pod succeeded, but left no usable result: %v", err)
 	case status.Phase == v2alpha1.PhaseCanceling:
-		s.End(v2alpha1.PhaseCanceled, status.Message)
-		return
+		return transfer.End(v2alpha1.PhaseCanceled, status.Message)
 	case s.PVC == nil || s.PVC.Spec.VolumeName == "":
-		s.End(v2alpha1.PhaseFailed, "restore pod succeeded, but the restorePVC is gone, and the data with it")
-		return
+		return transfer.Failf("restore pod succeeded, but the restorePVC is gone, and the data with it")
 	}
 	text, err := json.Marshal(restored{Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes, At: metav1.Time{Time: s.Now}})
 	if err != nil {
@@ -65,11 +60,7 @@ func succeed(s *transfer.Scope, terminationMessage string) {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}
 	}
 	status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
-}
-
-// again lets what was found be written, and goes on in another pass.
-func again() (transfer.Outcome, error) {
-	return transfer.WaitFor(time.Millisecond, expose.Reason{})
+	return transfer.Again()
 }
 
 // completed tells about a success.

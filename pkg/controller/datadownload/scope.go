@@ -29,11 +29,11 @@ func newScope(s *transfer.Scope) *scope {
 	return &scope{Scope: s, dd: dd, restored: restoredOf(dd)}
 }
 
-// observe reads what exists for DataDownloads only, and returns the steps of the pass.
-func (r *Reconciler) observe(_ context.Context, shared *transfer.Scope) ([]transfer.Step, error) {
+// observe reads what exists for DataDownloads only.
+func (r *Reconciler) observe(_ context.Context, shared *transfer.Scope) (*scope, error) {
 	s := newScope(shared)
 	s.use(transfer.Configuration(shared, config.Download{}))
-	return r.steps(s), nil
+	return s, nil
 }
 
 // use lets a configuration count.

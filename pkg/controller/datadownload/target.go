@@ -30,26 +30,26 @@ const targetPeriod = 5 * time.Second
 // restore pod comes to run.
 //
 // Documented in Velero under "Volume Snapshot Data Movement Restore - PVC Configuration".
-func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) error {
 	volume := s.dd.Spec.TargetVolume
 	if s.target == nil {
 		var err error
 		if s.target, err = r.target(ctx, volume); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	switch {
 	case s.target == nil:
-		return transfer.Outcome{}, transfer.Terminal("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
+		return transfer.Failf("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
 	case s.target.Spec.VolumeName != "":
-		return transfer.Outcome{}, transfer.Terminal("target PVC %s/%s is bound to volume %s already",
+		return transfer.Failf("target PVC %s/%s is bound to volume %s already",
 			volume.Namespace, volume.PVC, s.target.Spec.VolumeName)
 	case s.PVC != nil, s.config.IgnoreDelayBinding, expose.SelectedNode(s.target) != "":
-		return transfer.Outcome{}, nil
+		return nil
 	}
 	class, err := r.StorageClass(ctx, classOf(s.target))
 	if err != nil || class == nil || !transfer.DelaysBinding(class) {
-		return transfer.Outcome{}, err // a class that is missing keeps the restorePVC from being bound, which says so
+		return err // a class that is missing keeps the restorePVC from being bound, which says so
 	}
 	return transfer.WaitFor(targetPeriod, expose.Reason{
 		Code: targetUnused, Expected: true,

@@ -9,20 +9,19 @@ import (
 
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
-func (r *Reconciler) admit(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if message := invalid(&s.du.Spec); message != "" {
-		s.End(v2alpha1.PhaseFailed, message)
-		return transfer.Outcome{}, nil
+		return transfer.End(v2alpha1.PhaseFailed, message)
 	}
-	if end, err := r.AwaitPreparation(ctx, s.Scope); end.Waits || err != nil {
-		return end, err
+	if err := r.AwaitPreparation(ctx, s.Scope); err != nil {
+		return err
 	}
 	r.Accept(s.Scope, s.config)
 	if s.section.SPCNoRelabeling && !s.section.ReadOnly {
 		r.Warn(s.Scope, "SPCNoRelabelingIgnored",
 			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.Class)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // invalid says what is wrong with a spec, or nothing.

@@ -10,21 +10,21 @@ import (
 )
 
 // ensureBackupPod makes the pod that reads the backupPVC.
-func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) error {
 	if s.Pod == nil {
 		pod, err := r.backupPod(ctx, s)
 		if err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backup pod", pod); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	if transfer.IsDeleting(s.Pod) {
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"backup pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // backupPod gathers what the backup pod is built from.

@@ -8,19 +8,19 @@ import (
 )
 
 // ensureBackupPVC makes the backupPVC from the alias VolumeSnapshot.
-func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) error {
 	if s.PVC == nil {
 		volume, err := r.volumeOf(ctx, s)
 		if err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backupPVC", expose.BackupPVC(s.du, s.section, volume)); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	if transfer.IsDeleting(s.PVC) {
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"backupPVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }

@@ -5,6 +5,7 @@ package dataupload
 import (
 	"context"
 
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -15,6 +16,8 @@ import (
 // Reconciler moves DataUploads from New to Completed, Failed or Canceled.
 type Reconciler struct {
 	transfer.Engine
+
+	steps []transfer.Step[*scope]
 }
 
 // New makes a Reconciler of an engine.
@@ -24,18 +27,23 @@ func New(engine transfer.Engine) *Reconciler {
 		Words:            expose.WordsFor(v2alpha1.KindDataUpload),
 		New:              func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
 		WritesRepository: true,
-		Observe:          r.observe,
 		Succeed:          r.succeed,
 		FailureHint: func(s *transfer.Scope, failure string) string {
 			return expose.FailureHint(s.Pod, s.Class, failure)
 		},
 		Completed: completed,
 	})
+	r.steps = r.allSteps()
 	return r
 }
 
-// steps are in the order in which a DataUpload meets them.
-func (r *Reconciler) steps(s *scope) []transfer.Step {
+// Reconcile makes one pass over a DataUpload.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	return transfer.Reconcile(ctx, &r.Engine, request, r.observe, r.steps)
+}
+
+// allSteps are in the order in which a DataUpload meets them.
+func (r *Reconciler) allSteps() []transfer.Step[*scope] {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -44,38 +52,39 @@ func (r *Reconciler) steps(s *scope) []transfer.Step {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	return []transfer.Step{
-		{Name: "guard", Phases: in(isNew), Run: transfer.With(s, guard)},
-		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: r.Cancel},
-		{Name: "admit", Phases: in(isNew), Run: transfer.With(s, r.admit)},
-		{Name: "repository", Phases: in(accepted), Run: r.EnsureRepository},
-		{Name: "snapshot", Phases: in(accepted), Run: transfer.With(s, r.ensureSnapshot)},
-		{Name: "copies", Phases: in(accepted), Run: transfer.With(s, r.ensureCopies)},
-		{Name: "backupPVC", Phases: in(accepted), Run: transfer.With(s, r.ensureBackupPVC)},
-		{Name: "nextAttempt", Phases: in(accepted), Run: r.AwaitNextAttempt},
-		{Name: "backupPod", Phases: in(accepted), Run: transfer.With(s, r.ensureBackupPod)},
-		{Name: "prepared", Phases: in(accepted), Run: r.AwaitPrepared},
-		{Name: "start", Phases: in(prepared), Run: transfer.With(s, r.start)},
-		{Name: "finish", Phases: in(inProgress), Run: r.Finish},
-		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: r.Stop},
-		{Name: "cleanUp", Phases: ended, Run: transfer.With(s, r.cleanUp)},
+	shared := transfer.Shared[*scope]
+	return []transfer.Step[*scope]{
+		{Name: "guard", Phases: in(isNew), Run: guard},
+		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: shared(r.Cancel)},
+		{Name: "admit", Phases: in(isNew), Run: r.admit},
+		{Name: "repository", Phases: in(accepted), Run: shared(r.EnsureRepository)},
+		{Name: "snapshot", Phases: in(accepted), Run: r.ensureSnapshot},
+		{Name: "copies", Phases: in(accepted), Run: r.ensureCopies},
+		{Name: "backupPVC", Phases: in(accepted), Run: r.ensureBackupPVC},
+		{Name: "nextAttempt", Phases: in(accepted), Run: shared(r.AwaitNextAttempt)},
+		{Name: "backupPod", Phases: in(accepted), Run: r.ensureBackupPod},
+		{Name: "prepared", Phases: in(accepted), Run: shared(r.AwaitPrepared)},
+		{Name: "start", Phases: in(prepared), Run: r.start},
+		{Name: "finish", Phases: in(inProgress), Run: shared(r.Finish)},
+		{Name: "stop", Phases: in(v2alpha1.PhaseCanceling), Run: shared(r.Stop)},
+		{Name: "cleanUp", Phases: ended, Run: r.cleanUp},
 	}
 }
 
 // guard adds the finalizer, so that the source snapshot, which was made for the DataUpload, goes with it however it ends.
 // What is behind a snapshot of another type nobody here knows.
-func guard(_ context.Context, s *scope) (transfer.Outcome, error) {
+func guard(_ context.Context, s *scope) error {
 	if s.du.Spec.SnapshotType == v2alpha1.SnapshotTypeCSI && !transfer.IsDeleting(s.du) {
 		controllerutil.AddFinalizer(s.du, v2alpha1.Finalizer)
 	}
-	return transfer.Outcome{}, nil
+	return nil
 }
 
 // start lets the mover begin.
-func (r *Reconciler) start(ctx context.Context, s *scope) (transfer.Outcome, error) {
-	end, err := r.Start(ctx, s.Scope)
+func (r *Reconciler) start(ctx context.Context, s *scope) error {
+	err := r.Start(ctx, s.Scope)
 	if s.Phase() == v2alpha1.PhaseInProgress {
 		s.du.Status.NodeOS = v2alpha1.NodeOSLinux
 	}
-	return end, err
+	return err
 }

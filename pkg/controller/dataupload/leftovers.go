@@ -39,7 +39,7 @@ func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) 
 	removeSnapshots := func(ctx context.Context, s *scope) (string, error) {
 		return r.removeLeftSnapshots(ctx, s, source)
 	}
-	return transfer.RemoveInOrder(ctx, s.Scope, r.RemovePod, r.RemovePVC, r.CheckPVGone, transfer.With(s, removeSnapshots))
+	return transfer.RemoveInOrder(ctx, s, append(r.removeVolume(), removeSnapshots))
 }
 
 // removeLeftSnapshots finds out what a DataUpload that is gone would tell, and then removes the snapshots. A source that

@@ -14,22 +14,21 @@ import (
 const emptyVolume = "volume was empty so no data was upload"
 
 // succeed takes the result of the backup pod over.
-func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) {
+func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) error {
 	moved, err := result.Parse(terminationMessage)
 	if err != nil {
-		s.End(v2alpha1.PhaseFailed, fmt.Sprintf("backup pod succeeded, but left no usable result: %v", err))
-		return
+		return transfer.Failf("backup pod succeeded, but left no usable result: %v", err)
 	}
 	message := ""
 	if moved.EmptySnapshot {
 		message = emptyVolume
 	}
-	s.End(v2alpha1.PhaseCompleted, r.InAttempt(s, message))
 	du := s.Object.(*v2alpha1.DataUpload)
 	du.Status.Path = expose.VolumePath(du)
 	du.Status.SnapshotID = moved.SnapshotID
 	du.Status.IncrementalBytes = moved.IncrementalBytes
 	du.Status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
+	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s, message))
 }
 
 // completed tells about a success.

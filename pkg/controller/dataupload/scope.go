@@ -33,8 +33,8 @@ func newScope(s *transfer.Scope) *scope {
 	return &scope{Scope: s, du: s.Object.(*v2alpha1.DataUpload)}
 }
 
-// observe reads what exists for DataUploads only, and returns the steps of the pass.
-func (r *Reconciler) observe(ctx context.Context, shared *transfer.Scope) ([]transfer.Step, error) {
+// observe reads what exists for DataUploads only.
+func (r *Reconciler) observe(ctx context.Context, shared *transfer.Scope) (*scope, error) {
 	s := newScope(shared)
 	if snapshot := s.du.Spec.CSISnapshot; snapshot != nil {
 		s.Class = snapshot.StorageClass
@@ -47,5 +47,5 @@ func (r *Reconciler) observe(ctx context.Context, shared *transfer.Scope) ([]tra
 		return nil, err
 	}
 	s.aliasContent, err = transfer.Owned(ctx, r.Client, s.du, &snapshotv1.VolumeSnapshotContent{})
-	return r.steps(s), err
+	return s, err
 }

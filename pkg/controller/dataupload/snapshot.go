@@ -14,23 +14,23 @@ import (
 
 // ensureSnapshot makes the storage snapshot available in the DataUpload's namespace through the alias VolumeSnapshot,
 // and then takes it over from the source, so that deleting the source's namespace cannot take it away.
-func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) (transfer.Outcome, error) {
+func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) error {
 	if s.aliasContent == nil || s.alias == nil {
 		if err := r.makeAlias(ctx, s); err != nil {
-			return transfer.Outcome{}, err
+			return err
 		}
 	}
 	switch {
 	case transfer.IsDeleting(s.aliasContent):
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
 	case transfer.IsDeleting(s.alias):
-		return transfer.Outcome{}, transfer.Waiting(transfer.BeingDeleted,
+		return transfer.Waitf(transfer.BeingDeleted,
 			"volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
 	case !expose.IsReady(s.alias):
 		return transfer.Wait(expose.Snapshot(s.alias))
 	}
-	return transfer.Outcome{}, r.takeOver(ctx, s)
+	return r.takeOver(ctx, s)
 }
 
 // makeAlias creates what is missing of the alias pair, content first: a VolumeSnapshot without content would be an error
@@ -47,7 +47,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	}
 	if s.aliasContent == nil {
 		if source == nil {
-			return transfer.Waiting(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+			return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
 				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
 		}
 		if err := r.makeAliasContent(ctx, s, source); err != nil {
@@ -78,19 +78,19 @@ func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
 	if !expose.IsReady(source) {
-		return transfer.WaitingOn(expose.Snapshot(source))
+		return transfer.Wait(expose.Snapshot(source))
 	}
 	content, err := r.sourceContent(ctx, expose.BoundContent(source))
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return transfer.Waiting(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
+		return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
 	if err != nil {
-		return transfer.Waiting(expose.WaitingForVolumeSnapshot, "%v", err)
+		return transfer.Waitf(expose.WaitingForVolumeSnapshot, "%v", err)
 	}
 	s.aliasContent, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
 	return err

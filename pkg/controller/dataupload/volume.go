@@ -65,7 +65,7 @@ func (r *Reconciler) sourcePVC(ctx context.Context, s *scope) (*corev1.Persisten
 func withoutPVC(s *scope, volume *expose.Volume) error {
 	mode := s.aliasContent.Spec.SourceVolumeMode
 	if mode == nil || volume.Size.Cmp(resource.Quantity{}) <= 0 {
-		return transfer.Waiting(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
+		return transfer.Waitf(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	}
 	volume.Mode = *mode

@@ -25,7 +25,7 @@ const (
 
 // lose gives the attempt up. In one write the loss is recorded and the next attempt is Accepted, so that it is neither
 // forgotten nor counted twice; the pod is removed after that.
-func (e *Engine) lose(s *Scope, how loss) (Outcome, error) {
+func (e *Engine) lose(s *Scope, how loss) error {
 	number := attempts.Number(s.Object)
 	status := s.Status()
 	lost := attempts.Lost{Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.words}
@@ -35,8 +35,7 @@ func (e *Engine) lose(s *Scope, how loss) (Outcome, error) {
 	attempts.Record(s.Object, lost)
 	s.lost = how.cause
 	if number >= e.MaxAttempts {
-		s.End(failed, e.kind.Words.Pod+" failed: "+history(s.Object))
-		return Outcome{}, nil
+		return End(failed, e.kind.Words.Pod+" failed: "+history(s.Object))
 	}
 	if s.Phase() != accepted {
 		// The prepare timeout counts anew: the attempt is prepared anew.
@@ -48,39 +47,39 @@ func (e *Engine) lose(s *Scope, how loss) (Outcome, error) {
 	}
 	s.reason = e.pausing(backOff(number))
 	record(s.Object, s.reason, e.inAttempt(s.Object, s.reason.Text()))
-	return WaitFor(time.Millisecond, expose.Reason{})
+	return Again()
 }
 
 // AwaitNextAttempt removes the pod of a lost attempt and waits until the next one may start.
-func (e *Engine) AwaitNextAttempt(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) AwaitNextAttempt(ctx context.Context, s *Scope) error {
 	if s.LostPod != nil {
 		return e.removeLostPod(ctx, s)
 	}
 	lost := attempts.LostBy(s.Object)
 	if s.Pod != nil || len(lost) == 0 {
-		return Outcome{}, nil
+		return nil
 	}
 	pause := backOff(len(lost))
 	if remaining := lost[len(lost)-1].At.Add(pause).Sub(s.Now); remaining > 0 {
 		return WaitFor(remaining, e.pausing(pause))
 	}
-	return Outcome{}, nil
+	return nil
 }
 
 func (e *Engine) pausing(pause time.Duration) expose.Reason {
 	return expose.Reason{Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("starts after a back-off of %s", pause)}
 }
 
-func (e *Engine) removeLostPod(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) removeLostPod(ctx context.Context, s *Scope) error {
 	if !IsDeleting(s.LostPod) {
 		if err := e.Delete(ctx, e.kind.Words.Pod+" of the lost attempt", s.LostPod); err != nil {
-			return Outcome{}, err
+			return err
 		}
 		return Wait(expose.Reason{})
 	}
 	after, err := e.forceStuckPod(ctx, s, s.LostPod)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	return WaitFor(after, expose.Reason{
 		Code: BeingDeleted, Expected: true, Message: "waits until the " + e.kind.Words.Pod + " of the lost attempt is gone",

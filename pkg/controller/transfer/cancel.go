@@ -19,18 +19,17 @@ const (
 )
 
 // Cancel ends what shall be canceled or is being deleted. Where data moves already, the pod is stopped first.
-func (e *Engine) Cancel(_ context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) Cancel(_ context.Context, s *Scope) error {
 	if !s.Object.TransferSpec().Cancel && !IsDeleting(s.Object) {
-		return Outcome{}, nil
+		return nil
 	}
 	message := e.cancelMessage(s)
 	if s.Phase() == inProgress {
 		s.Status().Phase = canceling
 		s.Status().Message = message
-		return Outcome{}, nil
+		return nil
 	}
-	s.End(canceled, message)
-	return Outcome{}, nil
+	return End(canceled, message)
 }
 
 // cancelMessage says who canceled, in which phase, and what was waited for.
@@ -46,10 +45,9 @@ func (e *Engine) cancelMessage(s *Scope) string {
 }
 
 // Stop stops the pod of what was canceled while data moved.
-func (e *Engine) Stop(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) Stop(ctx context.Context, s *Scope) error {
 	if s.Pod == nil {
-		s.End(canceled, s.Status().Message)
-		return Outcome{}, nil
+		return End(canceled, s.Status().Message)
 	}
 	if podEnded(s.Pod) {
 		// It may have been done before it heard of it. Then the data is there, and saying so keeps it findable.
@@ -59,13 +57,13 @@ func (e *Engine) Stop(ctx context.Context, s *Scope) (Outcome, error) {
 	if !IsDeleting(s.Pod) {
 		err := e.Client.Delete(ctx, s.Pod, asSeen(s.Pod), client.GracePeriodSeconds(stopSeconds))
 		if client.IgnoreNotFound(err) != nil {
-			return Outcome{}, fmt.Errorf("deleting %s: %w", e.kind.Words.Pod, err)
+			return fmt.Errorf("deleting %s: %w", e.kind.Words.Pod, err)
 		}
 		return Wait(reason)
 	}
 	after, err := e.forceStuckPod(ctx, s, s.Pod)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	return WaitFor(after, reason)
 }

@@ -21,29 +21,34 @@ const cleaningUp = "CleaningUp"
 // patienceWithCleanUp is how long the storage may take to delete before it is worth telling the user.
 const patienceWithCleanUp = time.Minute
 
-// Removal removes one thing. It returns what is still there, or nothing once it is gone.
-type Removal func(context.Context, *Scope) (string, error)
+// Removal removes one thing that was made for S, the scope of a kind. It returns what is still there, or nothing once it is gone.
+type Removal[S Scoped] func(context.Context, S) (string, error)
 
-// CleanUp removes everything that was made for a move that has ended, one thing after the other, each checked gone before the
+// SharedRemoval makes a Removal of a kind of one that both kinds have.
+func SharedRemoval[S Scoped](remove func(context.Context, *Scope) (string, error)) Removal[S] {
+	return func(ctx context.Context, s S) (string, error) { return remove(ctx, s.Shared()) }
+}
+
+// CleanUp removes everything that was made for what has ended, one thing after the other, each checked gone before the
 // next, and in the end the finalizer.
-func (e *Engine) CleanUp(ctx context.Context, s *Scope, removals ...Removal) (Outcome, error) {
-	if !controllerutil.ContainsFinalizer(s.Object, v2alpha1.Finalizer) {
-		return Outcome{}, nil
+func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S]) error {
+	shared := s.Shared()
+	if !controllerutil.ContainsFinalizer(shared.Object, v2alpha1.Finalizer) {
+		return nil
 	}
-	remaining, err := RemoveInOrder(ctx, s, removals...)
+	remaining, err := RemoveInOrder(ctx, s, removals)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	if remaining != "" {
-		return e.awaitGone(s, remaining)
+		return e.awaitGone(shared, remaining)
 	}
-	controllerutil.RemoveFinalizer(s.Object, v2alpha1.Finalizer)
-	s.Done = true
-	return Outcome{}, nil
+	controllerutil.RemoveFinalizer(shared.Object, v2alpha1.Finalizer)
+	return nil
 }
 
 // RemoveInOrder goes as far as it can without waiting, and returns what is waited for.
-func RemoveInOrder(ctx context.Context, s *Scope, removals ...Removal) (string, error) {
+func RemoveInOrder[S Scoped](ctx context.Context, s S, removals []Removal[S]) (string, error) {
 	for _, remove := range removals {
 		if remaining, err := remove(ctx, s); remaining != "" || err != nil {
 			return remaining, err
@@ -53,7 +58,7 @@ func RemoveInOrder(ctx context.Context, s *Scope, removals ...Removal) (string, 
 }
 
 // awaitGone waits for what is on its way out. All of it is watched; if it takes long, the user hears of it.
-func (e *Engine) awaitGone(s *Scope, remaining string) (Outcome, error) {
+func (e *Engine) awaitGone(s *Scope, remaining string) error {
 	if ended := s.Status().CompletionTimestamp; ended != nil && s.Now.Sub(ended.Time) > patienceWithCleanUp {
 		e.Events.Eventf(s.Object, nil, corev1.EventTypeWarning, cleaningUp, actionCleanUp, "%s is still being deleted", remaining)
 		s.Log.WithField("object", remaining).Warn("clean-up waits for an object to be gone")

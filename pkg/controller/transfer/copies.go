@@ -57,17 +57,17 @@ func (c Copies) to(namespace string) []copied {
 }
 
 // EnsureCopies makes the copies, or becomes one more user of those that are there.
-func (e *Engine) EnsureCopies(ctx context.Context, s *Scope, copies Copies) (Outcome, error) {
+func (e *Engine) EnsureCopies(ctx context.Context, s *Scope, copies Copies) error {
 	for _, c := range copies.to(s.Object.GetNamespace()) {
 		err := e.ensureCopy(ctx, s, copies, c)
 		if apierrors.IsForbidden(err) {
-			return Outcome{}, Waiting(accessDenied, "%v", err)
+			return Waitf(accessDenied, "%v", err)
 		}
 		if err != nil {
-			return Outcome{}, err
+			return err
 		}
 	}
-	return Outcome{}, nil
+	return nil
 }
 
 func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copied) error {
@@ -82,21 +82,21 @@ func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copi
 	case original == nil && copies.Optional:
 		return nil
 	case original == nil:
-		return &waitingError{after: s.AskAgain(), reason: expose.Reason{
+		return WaitFor(s.AskAgain(), expose.Reason{
 			Code:    originalMissing,
 			Message: fmt.Sprintf("%s %s/%s, which %s names, not found", c.kind, copies.From, c.name, copies.NamedBy),
-		}}
+		})
 	case present == nil:
 		_, err := Ensure(ctx, e, s, "copy of "+c.kind, expose.Copy(s.Object, original))
 		return err
 	case IsDeleting(present):
-		return Waiting(BeingDeleted, "%s %s/%s is being deleted", c.kind, s.Object.GetNamespace(), c.name)
+		return Waitf(BeingDeleted, "%s %s/%s is being deleted", c.kind, s.Object.GetNamespace(), c.name)
 	case !expose.SameContent(present, original):
 		return collision(s, copies, c, present)
 	case !expose.IsCopy(present):
 		return nil // somebody else put it there: as good as a copy, but not ours to remove
 	case s.Expired:
-		return Waiting(NotMade, "%s was not copied in time", c.kind)
+		return e.notMade(s, "%s was not copied in time", c.kind)
 	default:
 		return e.addUser(ctx, s, c, present)
 	}
@@ -105,11 +105,11 @@ func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copi
 // collision says why there cannot be a copy of the name. The driver would not find one of another name.
 func collision(s *Scope, copies Copies, c copied, present client.Object) error {
 	if !expose.IsCopy(present) {
-		return Waiting(NameTaken,
+		return Waitf(NameTaken,
 			"%s %s cannot be copied from namespace %s: in namespace %s there is one with other content",
 			c.kind, c.name, copies.From, s.Object.GetNamespace())
 	}
-	return Waiting(NameTaken,
+	return Waitf(NameTaken,
 		"%s %s of namespace %s must wait: a copy with other content, from namespace %s, is in use by %s",
 		c.kind, c.name, copies.From, present.GetLabels()[expose.CopiedFromLabel], expose.Users(present))
 }

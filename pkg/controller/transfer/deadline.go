@@ -8,21 +8,40 @@ import (
 )
 
 // prepareDeadline is when what is still Accepted is canceled.
-func (e *Engine) prepareDeadline(move v2alpha1.Transfer) time.Time {
-	return acceptedAt(move).Add(e.PrepareTimeout)
+func (e *Engine) prepareDeadline(transfer v2alpha1.Transfer) time.Time {
+	return acceptedAt(transfer).Add(e.PrepareTimeout)
 }
 
 // endPreparing ends preparing when the prepare timeout has passed, with the cause that this pass has seen, else the
 // last one known.
-//
-// Documented in Velero under "CSI Snapshot Data Movement": canceled, although Velero's own code sets Failed.
-func (e *Engine) endPreparing(s *Scope, end Outcome, err error) {
+func (e *Engine) endPreparing(s *Scope, wait *waitError, err error) {
 	cause := s.Status().Message
 	switch {
 	case err != nil:
 		cause = e.inAttempt(s.Object, err.Error())
-	case cause == "", end.Reason.Message != "" && end.Reason.Code != NotMade:
-		cause = e.inAttempt(s.Object, end.Reason.Text())
+	case wait != nil && wait.reason.Message != "":
+		cause = e.inAttempt(s.Object, wait.reason.Text())
+	case cause == "":
+		cause = e.inAttempt(s.Object, "")
 	}
-	s.End(canceled, fmt.Sprintf("not prepared within the prepare timeout of %s: %s", e.PrepareTimeout, cause))
+	s.end(e.tooLate(cause))
+}
+
+// notMade ends preparing where the next thing would be to make an object: the last cause known says more than what comes
+// after it.
+func (e *Engine) notMade(s *Scope, format string, args ...any) error {
+	cause := s.Status().Message
+	if cause == "" {
+		cause = e.inAttempt(s.Object, fmt.Sprintf(format, args...))
+	}
+	return e.tooLate(cause)
+}
+
+// tooLate is the end of what is still Accepted at its deadline.
+//
+// Documented in Velero under "CSI Snapshot Data Movement": canceled, although Velero's own code sets Failed.
+func (e *Engine) tooLate(cause string) *endError {
+	return &endError{
+		phase: canceled, message: fmt.Sprintf("not prepared within the prepare timeout of %s: %s", e.PrepareTimeout, cause),
+	}
 }

@@ -71,28 +71,13 @@ type Kind struct {
 	New func() v2alpha1.Transfer
 	// WritesRepository tells whether data moves into the repository.
 	WritesRepository bool
-	// Observe completes the scope with what exists for this kind only, and returns the steps of a pass, in the order in which
-	// they come. It costs no API call.
-	Observe func(ctx context.Context, s *Scope) ([]Step, error)
-	// Succeed takes over what the pod has left behind that moved all data. It ends the move, or lets further steps do so.
-	Succeed func(s *Scope, message string)
+	// Succeed takes over what the pod has left behind that moved all data. It returns what a Step does.
+	Succeed func(s *Scope, message string) error
 	// FailureHint says which setting is behind a failure, or nothing.
 	FailureHint func(s *Scope, failure string) string
 	// Completed tells about a success that was just written, in the log and in metrics of this kind only. It returns the note of
 	// its Event.
 	Completed func(s *Scope) string
-}
-
-// Step is one idempotent part of a pass; it runs in some phases only.
-type Step struct {
-	Name   string
-	Phases []v2alpha1.Phase
-	Run    func(ctx context.Context, s *Scope) (Outcome, error)
-}
-
-// With makes a step, or a Removal, of a function that needs the scope of its kind: that holds more than a Scope.
-func With[S, R any](s S, do func(context.Context, S) (R, error)) func(context.Context, *Scope) (R, error) {
-	return func(ctx context.Context, _ *Scope) (R, error) { return do(ctx, s) }
 }
 
 // Short names of the phases.
@@ -116,29 +101,36 @@ func (e Engine) For(kind Kind) Engine {
 	return e
 }
 
-// Reconcile makes one pass over a DataUpload or DataDownload.
-func (e *Engine) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	move := e.kind.New()
-	if err := e.Client.Get(ctx, request.NamespacedName, move); err != nil {
+// Reconcile makes one pass over a DataUpload or DataDownload. observe completes the scope with what exists for the kind only, at no
+// API call; steps are in the order in which they come.
+func Reconcile[S Scoped](
+	ctx context.Context, e *Engine, request ctrl.Request, observe func(context.Context, *Scope) (S, error), steps []Step[S],
+) (ctrl.Result, error) {
+	shared, err := e.begin(ctx, request)
+	if err != nil || shared == nil {
+		return ctrl.Result{}, err
+	}
+	s, err := observe(ctx, shared)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return e.conclude(ctx, shared, runSteps(ctx, e, s, steps))
+}
+
+// begin reads the world into a Scope. It returns nil if there is nothing to be done.
+func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error) {
+	transfer := e.kind.New()
+	if err := e.Client.Get(ctx, request.NamespacedName, transfer); err != nil {
 		if apierrors.IsNotFound(err) {
 			e.Queues.forget(e.kind.Words.Kind, request.NamespacedName)
-			return ctrl.Result{}, nil
+			return nil, nil
 		}
-		return ctrl.Result{}, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)
+		return nil, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)
 	}
-	if !isOurs(move) || isSettled(move) {
-		return ctrl.Result{}, nil
+	if !isOurs(transfer) || isSettled(transfer) {
+		return nil, nil
 	}
-	s, err := e.observe(ctx, move)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	steps, err := e.kind.Observe(ctx, s)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	end, err := e.runSteps(ctx, s, steps)
-	return e.conclude(ctx, s, end, err)
+	return e.observe(ctx, transfer)
 }
 
 // isOurs tells whether the built-in data mover is asked for. The names are Velero's; "velero-fs" is what newer versions
@@ -150,27 +142,4 @@ func isOurs(move v2alpha1.Transfer) bool {
 // isSettled tells whether nothing is left to do for a DataUpload or DataDownload, ever.
 func isSettled(move v2alpha1.Transfer) bool {
 	return move.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer)
-}
-
-// runSteps runs the steps of the phase, and of the next phase when one is reached, each phase being written before
-// anything is done in it.
-func (e *Engine) runSteps(ctx context.Context, s *Scope, steps []Step) (Outcome, error) {
-	for _, step := range steps {
-		if !slices.Contains(step.Phases, s.Phase()) {
-			continue
-		}
-		next, err := step.Run(ctx, s)
-		if err != nil {
-			return Outcome{}, fmt.Errorf("%s: %w", step.Name, err)
-		}
-		if s.phaseChanged() {
-			if err := e.write(ctx, s); err != nil {
-				return Outcome{}, err
-			}
-		}
-		if next.Waits || s.Done {
-			return next, nil
-		}
-	}
-	return Outcome{}, nil
 }

@@ -13,7 +13,6 @@ import (
 
 // Codes of reasons that come from creating objects.
 const (
-	NotMade      = "NotMade" // never seen: what is not made in time is Canceled
 	BeingDeleted = "BeingDeleted"
 	NameTaken    = "NameTaken"
 )
@@ -33,7 +32,7 @@ func Ensure[T client.Object](ctx context.Context, e *Engine, s *Scope, kind stri
 	var none T
 	name := client.ObjectKeyFromObject(desired)
 	if s.Expired {
-		return none, Waiting(NotMade, "%s was not made in time", kind)
+		return none, e.notMade(s, "%s was not made in time", kind)
 	}
 	err := e.Client.Create(ctx, desired)
 	switch {
@@ -42,9 +41,9 @@ func Ensure[T client.Object](ctx context.Context, e *Engine, s *Scope, kind stri
 	case apierrors.IsAlreadyExists(err):
 		return adopt(ctx, e, s, kind, desired)
 	case apierrors.IsForbidden(err), expose.IsRefusal(err.Error()):
-		return none, &waitingError{reason: expose.Refused(kind, s.Class, err.Error()), after: s.AskAgain()}
+		return none, WaitFor(s.AskAgain(), expose.Refused(kind, s.Class, err.Error()))
 	case apierrors.IsInvalid(err):
-		return none, Terminal("%s is refused as invalid: %v", kind, err)
+		return none, Failf("%s is refused as invalid: %v", kind, err)
 	default:
 		return none, fmt.Errorf("creating %s %s: %w", kind, name, err)
 	}
@@ -59,10 +58,10 @@ func adopt[T client.Object](ctx context.Context, e *Engine, s *Scope, kind strin
 		return none, fmt.Errorf("reading %s %s: %w", kind, name, err)
 	}
 	if IsDeleting(obj) {
-		return none, Waiting(BeingDeleted, "an earlier %s %s is still being deleted", kind, obj.GetName())
+		return none, Waitf(BeingDeleted, "an earlier %s %s is still being deleted", kind, obj.GetName())
 	}
 	if !ownedBy(obj, s.Object) {
-		return none, Waiting(NameTaken, "%s %s exists, but does not belong to this %s", kind, obj.GetName(), e.kind.Words.Kind)
+		return none, Waitf(NameTaken, "%s %s exists, but does not belong to this %s", kind, obj.GetName(), e.kind.Words.Kind)
 	}
 	return obj, nil
 }

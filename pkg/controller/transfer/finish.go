@@ -11,7 +11,7 @@ import (
 )
 
 // Finish waits for the pod to end and takes over its result.
-func (e *Engine) Finish(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) Finish(ctx context.Context, s *Scope) error {
 	if s.Pod == nil {
 		return e.missPod(ctx, s)
 	}
@@ -21,7 +21,7 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) (Outcome, error) {
 	how, err := e.lostWithNode(ctx, s)
 	switch {
 	case err != nil:
-		return Outcome{}, err
+		return err
 	case how != loss{}:
 		return e.lose(s, how)
 	case IsDeleting(s.Pod):
@@ -29,7 +29,7 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) (Outcome, error) {
 	}
 	reason, err := e.silentNode(ctx, s)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	if reason.Message == "" {
 		s.Status().Message = e.inAttempt(s.Object, "") // the node is back
@@ -40,11 +40,11 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) (Outcome, error) {
 
 // missPod gives the attempt up if the pod is gone for sure. The cache may be behind, and data of an attempt that is
 // given up for a pod that lives would be moved twice.
-func (e *Engine) missPod(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) missPod(ctx context.Context, s *Scope) error {
 	pod, err := Owned(ctx, e.Live, s.Object, &corev1.Pod{})
 	switch {
 	case err != nil:
-		return Outcome{}, err
+		return err
 	case pod != nil:
 		return WaitFor(retry, expose.Reason{})
 	default:
@@ -53,23 +53,23 @@ func (e *Engine) missPod(ctx context.Context, s *Scope) (Outcome, error) {
 }
 
 // awaitStop waits for a pod that somebody else deletes: it may still be done before it stops.
-func (e *Engine) awaitStop(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) awaitStop(ctx context.Context, s *Scope) error {
 	after, err := e.forceStuckPod(ctx, s, s.Pod)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	return WaitFor(after, expose.Reason{
 		Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("%s on node %s is being deleted", e.kind.Words.Pod, s.Pod.Spec.NodeName),
 	})
 }
 
-// takeResult ends the move, or this attempt at it, as the pod has ended.
-func (e *Engine) takeResult(s *Scope) (Outcome, error) {
+// takeResult ends the DataUpload or DataDownload, or this attempt at it, as the pod has ended.
+func (e *Engine) takeResult(s *Scope) error {
 	switch how := lossOf(s.Pod); {
 	case podSucceeded(s.Pod):
-		e.kind.Succeed(s, terminationMessage(s.Pod))
+		return e.kind.Succeed(s, terminationMessage(s.Pod))
 	case s.Phase() == canceling:
-		s.End(canceled, s.Status().Message)
+		return End(canceled, s.Status().Message)
 	case how != loss{}:
 		return e.lose(s, how)
 	default:
@@ -77,9 +77,8 @@ func (e *Engine) takeResult(s *Scope) (Outcome, error) {
 		if hint := e.kind.FailureHint(s, failure); hint != "" {
 			failure += "; " + hint
 		}
-		s.End(failed, e.inAttempt(s.Object, e.kind.Words.Pod+" failed: "+failure))
+		return Failf("%s", e.inAttempt(s.Object, e.kind.Words.Pod+" failed: "+failure))
 	}
-	return Outcome{}, nil
 }
 
 // InAttempt says which attempt a message is about, and what became of those before.

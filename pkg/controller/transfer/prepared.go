@@ -11,11 +11,11 @@ import (
 )
 
 // AwaitPrepared ends preparing when the pod runs, which it cannot before its PVC is bound and mounted.
-func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) error {
 	if s.PVC.Status.Phase == corev1.ClaimBound {
 		// From now on the volume goes with the PVC, also if garbage collection removes that behind our back.
 		if _, err := e.claimPV(ctx, s); err != nil {
-			return Outcome{}, err
+			return err
 		}
 	}
 	switch {
@@ -32,7 +32,7 @@ func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) (Outcome, error) {
 	if name := s.PVC.Spec.StorageClassName; name != nil {
 		class, err := e.StorageClass(ctx, *name)
 		if err != nil {
-			return Outcome{}, err
+			return err
 		}
 		exposed.StorageClassFound = class != nil
 		if class != nil {
@@ -42,7 +42,7 @@ func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) (Outcome, error) {
 	}
 	var err error
 	if exposed.Events, err = e.eventsAbout(ctx, s.PVC, s.Pod); err != nil {
-		return Outcome{}, err
+		return err
 	}
 	return Wait(expose.Explain(exposed))
 }

@@ -33,18 +33,18 @@ func isPreparing(move v2alpha1.Transfer) bool {
 // does not run meanwhile.
 //
 // Documented in Velero under "Node-agent Prepare Queue Length".
-func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) error {
 	limit := e.Config().LoadConcurrency.PrepareQueueLength
 	if limit == 0 {
-		return Outcome{}, nil
+		return nil
 	}
 	unstarted, err := e.moves(ctx, client.MatchingFields{unstartedIndex: "true"})
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	place := len(e.Queues.toPrepare.claim(preparation, s.Object, unstarted, limit)) - limit + 1
 	if place <= 0 {
-		return Outcome{}, nil
+		return nil
 	}
 	return Wait(expose.Reason{
 		Code: waitingForPreparation, Expected: true,

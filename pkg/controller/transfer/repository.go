@@ -22,23 +22,23 @@ const (
 
 // EnsureRepository waits until the BackupRepository of the volume's namespace is ready. It asks for one that is missing
 // by creating the CR; who initialises it is the Velero server, or this agent with --manage-repositories.
-func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) error {
 	name := s.Object.TransferSpec().BackupStorageLocation
 	location := &velerov1.BackupStorageLocation{}
 	err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location)
 	switch {
 	case apierrors.IsNotFound(err):
-		return Outcome{}, Waiting(locationMissing, "backup storage location %q not found in namespace %s", name, e.Namespace)
+		return Waitf(locationMissing, "backup storage location %q not found in namespace %s", name, e.Namespace)
 	case err != nil:
-		return Outcome{}, fmt.Errorf("reading backup storage location %s: %w", name, err)
+		return fmt.Errorf("reading backup storage location %s: %w", name, err)
 	case location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly && e.kind.WritesRepository:
-		return Outcome{}, Terminal("backup storage location %q is read-only (spec.accessMode)", name)
+		return Failf("backup storage location %q is read-only (spec.accessMode)", name)
 	}
 
 	repositories := &velerov1.BackupRepositoryList{}
 	labels := repositoryLabels(s.Object)
 	if err := e.Client.List(ctx, repositories, client.InNamespace(e.Namespace), client.MatchingLabels(labels)); err != nil {
-		return Outcome{}, fmt.Errorf("listing backup repositories: %w", err)
+		return fmt.Errorf("listing backup repositories: %w", err)
 	}
 	switch len(repositories.Items) {
 	case 0:
@@ -47,13 +47,13 @@ func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) (Outcome, error
 		s.RepositoryConfig = repositories.Items[0].Spec.RepositoryConfig
 		return repositoryOutcome(&repositories.Items[0])
 	default:
-		return Outcome{}, Waiting(repositoryNotReady,
+		return Waitf(repositoryNotReady,
 			"%d backup repositories exist for namespace %s in location %s, expected one: delete all but the right one",
 			len(repositories.Items), s.Object.TransferSpec().SourceNamespace, name)
 	}
 }
 
-func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[string]string) (Outcome, error) {
+func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[string]string) error {
 	spec := s.Object.TransferSpec()
 	repository := &velerov1.BackupRepository{
 		ObjectMeta: metav1.ObjectMeta{
@@ -68,19 +68,19 @@ func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[stri
 		},
 	}
 	if s.Expired {
-		return Outcome{}, Waiting(NotMade, "backup repository %s was not made in time", repository.Name)
+		return e.notMade(s, "backup repository %s was not made in time", repository.Name)
 	}
 	// Another one of the namespace may have been faster.
 	if err := e.Client.Create(ctx, repository); client.IgnoreAlreadyExists(err) != nil {
-		return Outcome{}, fmt.Errorf("creating backup repository %s: %w", repository.Name, err)
+		return fmt.Errorf("creating backup repository %s: %w", repository.Name, err)
 	}
 	return repositoryOutcome(repository)
 }
 
-func repositoryOutcome(repository *velerov1.BackupRepository) (Outcome, error) {
+func repositoryOutcome(repository *velerov1.BackupRepository) error {
 	switch repository.Status.Phase {
 	case velerov1.BackupRepositoryPhaseReady:
-		return Outcome{}, nil
+		return nil
 	case velerov1.BackupRepositoryPhaseNotReady:
 		return Wait(expose.Reason{
 			Code:    repositoryNotReady,

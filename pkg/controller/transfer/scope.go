@@ -37,8 +37,6 @@ type Scope struct {
 
 	// Expired is set when the prepare timeout has passed: nothing is made any more.
 	Expired bool
-	// Done is set when no step shall follow.
-	Done bool
 
 	// reason is what is waited for, if that is news.
 	reason expose.Reason
@@ -75,6 +73,9 @@ func logField(kind string) string {
 	return strings.ToLower(kind[:1]) + kind[1:]
 }
 
+// Shared is the scope itself, also for one that is around it.
+func (s *Scope) Shared() *Scope { return s }
+
 // Status is what is known about the DataUpload or DataDownload. Steps change it.
 func (s *Scope) Status() *v2alpha1.TransferStatus { return s.Object.TransferStatus() }
 
@@ -90,11 +91,11 @@ func (s *Scope) phaseChanged() bool {
 	return s.Status().Phase != s.read.TransferStatus().Phase
 }
 
-// End lets the move end in a terminal phase. Nothing but clean-up comes after it.
-func (s *Scope) End(phase v2alpha1.Phase, message string) {
+// end writes down an end.
+func (s *Scope) end(ending *endError) {
 	status := s.Status()
-	status.Phase = phase
-	status.Message = message
+	status.Phase = ending.phase
+	status.Message = ending.message
 	status.CompletionTimestamp = &metav1.Time{Time: s.Now}
 	// Velero's backup and restore count an operation as begun only if it has a start.
 	if status.StartTimestamp == nil {

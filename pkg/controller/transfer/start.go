@@ -15,18 +15,18 @@ import (
 const waitingForSlot = "WaitingForSlot"
 
 // Start lets the mover begin when its node has a free slot.
-func (e *Engine) Start(ctx context.Context, s *Scope) (Outcome, error) {
+func (e *Engine) Start(ctx context.Context, s *Scope) error {
 	if s.Pod == nil || IsDeleting(s.Pod) || podEnded(s.Pod) {
 		return e.Finish(ctx, s)
 	}
 	status := s.Status()
 	limit, err := e.slotsOf(ctx, status.Node)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	onNode, err := e.moves(ctx, client.MatchingFields{nodeIndex: status.Node})
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
 	if before := e.Queues.toStart.claim(slots, s.Object, onNode, limit); len(before) >= limit {
 		return Wait(expose.Reason{
@@ -42,5 +42,5 @@ func (e *Engine) Start(ctx context.Context, s *Scope) (Outcome, error) {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}
 	}
 	delete(s.Object.GetLabels(), v2alpha1.ExposeOnGoingLabel)
-	return Outcome{}, nil
+	return nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // What the reconciler does against an API server is tested in test/integration; here are its pure parts.
-func TestDataMovement(t *testing.T) {
+func TestTransfer(t *testing.T) {
 	RegisterFailHandler(Fail)
-	RunSpecs(t, "Data movement")
+	RunSpecs(t, "Transfer")
 }

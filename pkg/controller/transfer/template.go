@@ -45,13 +45,13 @@ func (e *Engine) agentTemplate(ctx context.Context) (expose.AgentTemplate, error
 	key := client.ObjectKey{Namespace: e.Namespace, Name: expose.AgentDaemonSet}
 	if err := e.Live.Get(ctx, key, daemonSet); err != nil {
 		if apierrors.IsNotFound(err) {
-			return expose.AgentTemplate{}, Waiting(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.kind.Words.Pod)
+			return expose.AgentTemplate{}, Waitf(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.kind.Words.Pod)
 		}
 		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
 	}
 	template, err := expose.TemplateOf(daemonSet)
 	if err != nil {
-		return template, Waiting(templateMissing, "%v", err)
+		return template, Waitf(templateMissing, "%v", err)
 	}
 	return template, nil
 }
