@@ -20,7 +20,7 @@ const (
 func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume, template AgentTemplate) *corev1.Pod {
 	section := configured.BackupPVC
 	pod := podPlan{
-		move: du, configured: configured.Pod, group: backupPodGroup, mode: volume.Mode, readOnly: section.ReadOnly,
+		transfer: du, configured: configured.Pod, group: backupPodGroup, mode: volume.Mode, readOnly: section.ReadOnly,
 		command: "backup",
 		args: []string{
 			"--data-upload=" + du.Name,

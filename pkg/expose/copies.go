@@ -27,15 +27,15 @@ type Object interface {
 
 // Copy builds the copy of a Secret or ConfigMap in the namespace of the backupPVC or restorePVC. It keeps its name, by which the
 // driver looks for it, so that it has to be shared; the DataUploads and DataDownloads that use it are its owners.
-func Copy(move v2alpha1.Transfer, original Object) Object {
+func Copy(transfer v2alpha1.Transfer, original Object) Object {
 	meta := metav1.ObjectMeta{
-		Namespace: move.GetNamespace(),
+		Namespace: transfer.GetNamespace(),
 		Name:      original.GetName(),
 		Labels: map[string]string{
 			CopiedFromLabel:        velerov1.LabelValue(original.GetNamespace()),
 			excludeFromBackupLabel: "true",
 		},
-		OwnerReferences: []metav1.OwnerReference{userReference(move)},
+		OwnerReferences: []metav1.OwnerReference{userReference(transfer)},
 	}
 	switch o := original.(type) {
 	case *corev1.Secret:
@@ -68,24 +68,24 @@ func IsCopy(obj metav1.Object) bool {
 }
 
 // Uses tells whether a DataUpload or DataDownload is a user of a copy.
-func Uses(move v2alpha1.Transfer, obj metav1.Object) bool {
-	return IsCopy(obj) && slices.ContainsFunc(obj.GetOwnerReferences(), isUser(move))
+func Uses(transfer v2alpha1.Transfer, obj metav1.Object) bool {
+	return IsCopy(obj) && slices.ContainsFunc(obj.GetOwnerReferences(), isUser(transfer))
 }
 
 // AddUser makes a DataUpload or DataDownload one more user of a copy.
-func AddUser(obj metav1.Object, move v2alpha1.Transfer) {
-	obj.SetOwnerReferences(append(slices.Clone(obj.GetOwnerReferences()), userReference(move)))
+func AddUser(obj metav1.Object, transfer v2alpha1.Transfer) {
+	obj.SetOwnerReferences(append(slices.Clone(obj.GetOwnerReferences()), userReference(transfer)))
 }
 
 // RemoveUser takes a DataUpload or DataDownload from the users of a copy and returns how many are left.
-func RemoveUser(obj metav1.Object, move v2alpha1.Transfer) int {
-	users := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), isUser(move))
+func RemoveUser(obj metav1.Object, transfer v2alpha1.Transfer) int {
+	users := slices.DeleteFunc(slices.Clone(obj.GetOwnerReferences()), isUser(transfer))
 	obj.SetOwnerReferences(users)
 	return len(users)
 }
 
-func isUser(move v2alpha1.Transfer) func(metav1.OwnerReference) bool {
-	return func(reference metav1.OwnerReference) bool { return reference.UID == move.GetUID() }
+func isUser(transfer v2alpha1.Transfer) func(metav1.OwnerReference) bool {
+	return func(reference metav1.OwnerReference) bool { return reference.UID == transfer.GetUID() }
 }
 
 // Users names the first user of a copy, and says how many more there are.
@@ -102,8 +102,8 @@ func Users(obj metav1.Object) string {
 }
 
 // userReference is an owner reference among several, of which none is the controller.
-func userReference(move v2alpha1.Transfer) metav1.OwnerReference {
-	reference := OwnerReference(move)
+func userReference(transfer v2alpha1.Transfer) metav1.OwnerReference {
+	reference := OwnerReference(transfer)
 	reference.Controller = nil
 	return reference
 }

@@ -20,8 +20,8 @@ const (
 	targetAnnotation = "node-agent.io/target"
 )
 
-// Claim marks the volume of a restorePVC: it goes with the restorePVC, but what its class says is remembered.
-func Claim(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) {
+// Adopt marks the volume of a restorePVC: it goes with the restorePVC, but what its class says is remembered.
+func Adopt(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) {
 	Mark(pv, dd)
 	if pv.Annotations[reclaimPolicyAnnotation] == "" {
 		pv.Annotations[reclaimPolicyAnnotation] = string(pv.Spec.PersistentVolumeReclaimPolicy)
@@ -29,14 +29,14 @@ func Claim(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) {
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
 }
 
-// IsClaimed tells whether a volume was marked by Claim.
-func IsClaimed(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) bool {
+// IsAdopted tells whether a volume was marked by Adopt.
+func IsAdopted(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) bool {
 	return IsOurs(pv, dd) && pv.Annotations[reclaimPolicyAnnotation] != ""
 }
 
-// Retain keeps a restored volume whatever becomes of its claim, and says which PVC it is for.
+// Retain keeps a restored volume whatever becomes of its PVC, and says which PVC it is for.
 func Retain(pv *corev1.PersistentVolume, dd *v2alpha1.DataDownload) {
-	Claim(pv, dd)
+	Adopt(pv, dd)
 	pv.Annotations[targetAnnotation] = dd.Spec.TargetVolume.Namespace + "/" + dd.Spec.TargetVolume.PVC
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
 }
@@ -46,8 +46,8 @@ func IsRetained(pv *corev1.PersistentVolume) bool {
 	return pv.Annotations[targetAnnotation] != "" && pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain
 }
 
-// HandedTo is the PVC that a volume is handed over to, and false if it is not.
-func HandedTo(pv *corev1.PersistentVolume) (types.NamespacedName, bool) {
+// HandOverTarget is the PVC that a volume is handed over to, and false if it is not.
+func HandOverTarget(pv *corev1.PersistentVolume) (types.NamespacedName, bool) {
 	namespace, name, found := strings.Cut(pv.Annotations[targetAnnotation], "/")
 	return types.NamespacedName{Namespace: namespace, Name: name}, found
 }
@@ -101,8 +101,8 @@ func BelongsTo(pv *corev1.PersistentVolume, pvc *corev1.PersistentVolumeClaim) b
 	return pv.Spec.ClaimRef != nil && pv.Spec.ClaimRef.UID == pvc.UID
 }
 
-// GiveBack takes from a volume what it carried during the restore, and gives it the reclaim policy that it was made with.
-func GiveBack(pv *corev1.PersistentVolume) {
+// Unmark takes from a volume what it carried during the restore, and gives it the reclaim policy that it was made with.
+func Unmark(pv *corev1.PersistentVolume) {
 	if policy := pv.Annotations[reclaimPolicyAnnotation]; policy != "" {
 		pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimPolicy(policy)
 	}

@@ -43,28 +43,28 @@ func ownerAnnotation(kind string) string {
 }
 
 // Labels are carried by every object made for a DataUpload or DataDownload.
-func Labels(move v2alpha1.Transfer) map[string]string {
+func Labels(transfer v2alpha1.Transfer) map[string]string {
 	return map[string]string{
-		NameLabel(move.TransferKind()): velerov1.LabelValue(move.GetName()),
-		OwnerUIDLabel:                  string(move.GetUID()),
+		NameLabel(transfer.TransferKind()): velerov1.LabelValue(transfer.GetName()),
+		OwnerUIDLabel:                      string(transfer.GetUID()),
 	}
 }
 
 // OwnerReference makes a DataUpload or DataDownload the controller of an object in its own namespace.
-func OwnerReference(move v2alpha1.Transfer) metav1.OwnerReference {
+func OwnerReference(transfer v2alpha1.Transfer) metav1.OwnerReference {
 	return metav1.OwnerReference{
 		APIVersion: v2alpha1.GroupVersion.String(),
-		Kind:       move.TransferKind(),
-		Name:       move.GetName(),
-		UID:        move.GetUID(),
+		Kind:       transfer.TransferKind(),
+		Name:       transfer.GetName(),
+		UID:        transfer.GetUID(),
 		Controller: new(true),
 	}
 }
 
 // IsOurs tells whether the object was made for this very DataUpload or DataDownload. An object of stock Velero has only the
 // owner reference, a cluster-scoped one of ours only the label.
-func IsOurs(obj metav1.Object, move v2alpha1.Transfer) bool {
-	return metav1.IsControlledBy(obj, move) || obj.GetLabels()[OwnerUIDLabel] == string(move.GetUID())
+func IsOurs(obj metav1.Object, transfer v2alpha1.Transfer) bool {
+	return metav1.IsControlledBy(obj, transfer) || obj.GetLabels()[OwnerUIDLabel] == string(transfer.GetUID())
 }
 
 // Owner returns the DataUpload or DataDownload, as kind says, that a cluster-scoped object was made for, and false if there
@@ -74,22 +74,22 @@ func Owner(obj metav1.Object, kind string) (types.NamespacedName, bool) {
 	return types.NamespacedName{Namespace: namespace, Name: name}, found && namespace != "" && name != ""
 }
 
-// ClaimedBy tells whether a persistent volume belongs to the PVC that was made for a DataUpload or DataDownload, be that PVC
-// gone or not. One that somebody has bound to another claim since does not.
-func ClaimedBy(pv *corev1.PersistentVolume, owner types.NamespacedName) bool {
+// ClaimRefersTo tells whether a persistent volume belongs to the PVC that was made for a DataUpload or DataDownload, be that PVC
+// gone or not. One that somebody has bound to another PVC since does not.
+func ClaimRefersTo(pv *corev1.PersistentVolume, owner types.NamespacedName) bool {
 	claim := pv.Spec.ClaimRef
 	return claim == nil || claim.Namespace == owner.Namespace && claim.Name == owner.Name
 }
 
 // Mark makes a cluster-scoped object findable as one of the DataUpload's or DataDownload's.
-func Mark(obj metav1.Object, move v2alpha1.Transfer) {
+func Mark(obj metav1.Object, transfer v2alpha1.Transfer) {
 	labels := map[string]string{}
 	maps.Copy(labels, obj.GetLabels())
-	maps.Copy(labels, Labels(move))
+	maps.Copy(labels, Labels(transfer))
 	obj.SetLabels(labels)
 	annotations := map[string]string{}
 	maps.Copy(annotations, obj.GetAnnotations())
-	annotations[ownerAnnotation(move.TransferKind())] = move.GetNamespace() + "/" + move.GetName()
+	annotations[ownerAnnotation(transfer.TransferKind())] = transfer.GetNamespace() + "/" + transfer.GetName()
 	obj.SetAnnotations(annotations)
 }
 

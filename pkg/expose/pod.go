@@ -20,7 +20,7 @@ const gracePeriodSeconds = 30
 
 // podPlan says what a pod that moves data is to be like, beside what it takes over from the agent.
 type podPlan struct {
-	move       v2alpha1.Transfer
+	transfer   v2alpha1.Transfer
 	configured config.Pod
 	// group lets the scheduler spread pods over the nodes.
 	group string
@@ -33,19 +33,19 @@ type podPlan struct {
 }
 
 // VolumePath is where the pod sees the volume: its mount point, or its device for block volumes.
-func VolumePath(move v2alpha1.Transfer) string {
-	return "/" + string(move.GetUID())
+func VolumePath(transfer v2alpha1.Transfer) string {
+	return "/" + string(transfer.GetUID())
 }
 
 // build builds the pod. It runs as root, which alone may read and write every file.
 func (p podPlan) build(template AgentTemplate) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace:       p.move.GetNamespace(),
-			Name:            p.move.GetName(),
+			Namespace:       p.transfer.GetNamespace(),
+			Name:            p.transfer.GetName(),
 			Labels:          p.labels(template),
 			Annotations:     maps.Clone(configuredOr(template.Annotations, p.configured.PodAnnotations)),
-			OwnerReferences: []metav1.OwnerReference{OwnerReference(p.move)},
+			OwnerReferences: []metav1.OwnerReference{OwnerReference(p.transfer)},
 		},
 		Spec: corev1.PodSpec{
 			ServiceAccountName:            template.ServiceAccountName,
@@ -66,9 +66,9 @@ func (p podPlan) build(template AgentTemplate) *corev1.Pod {
 				LabelSelector:     &metav1.LabelSelector{MatchLabels: map[string]string{v2alpha1.ExposerPodGroupLabel: p.group}},
 			}},
 			Volumes: append([]corev1.Volume{{
-				Name: string(p.move.GetUID()),
+				Name: string(p.transfer.GetUID()),
 				VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{
-					ClaimName: p.move.GetName(),
+					ClaimName: p.transfer.GetName(),
 					ReadOnly:  p.readOnly,
 				}},
 			}}, template.Volumes...),
@@ -84,7 +84,7 @@ func (p podPlan) labels(template AgentTemplate) map[string]string {
 	labels := map[string]string{}
 	maps.Copy(labels, configuredOr(template.Labels, p.configured.PodLabels))
 	labels[v2alpha1.ExposerPodGroupLabel] = p.group
-	maps.Copy(labels, Labels(p.move))
+	maps.Copy(labels, Labels(p.transfer))
 	return labels
 }
 
@@ -111,7 +111,7 @@ func configuredOr(inherited, configured map[string]string) map[string]string {
 }
 
 func (p podPlan) container(template AgentTemplate) corev1.Container {
-	name, path := string(p.move.GetUID()), VolumePath(p.move)
+	name, path := string(p.transfer.GetUID()), VolumePath(p.transfer)
 	c := corev1.Container{
 		Name:            name,
 		Image:           template.Image,
@@ -125,7 +125,7 @@ func (p podPlan) container(template AgentTemplate) corev1.Container {
 		VolumeMounts:             slices.Clone(template.VolumeMounts),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
-	if number := attempts.Number(p.move); number > 1 {
+	if number := attempts.Number(p.transfer); number > 1 {
 		c.Args = append(c.Args, "--attempt="+strconv.Itoa(number))
 	}
 	if p.mode == corev1.PersistentVolumeBlock {

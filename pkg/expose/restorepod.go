@@ -33,7 +33,7 @@ type RestoreTarget struct {
 // workload's pod has fixed the node, the restored volume must be made there, whatever loadAffinity says.
 func RestorePod(dd *v2alpha1.DataDownload, configured config.Download, target RestoreTarget, template AgentTemplate) *corev1.Pod {
 	plan := podPlan{
-		move: dd, configured: configured.Pod, group: restorePodGroup, mode: target.Mode, command: "restore",
+		transfer: dd, configured: configured.Pod, group: restorePodGroup, mode: target.Mode, command: "restore",
 		args: []string{
 			"--data-download=" + dd.Name,
 			"--resource-timeout=" + dd.Spec.OperationTimeout.Duration.String(),

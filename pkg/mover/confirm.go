@@ -25,13 +25,13 @@ const (
 // confirm writes down on the DataUpload which snapshot is about to be saved, and makes sure that the DataUpload still wants
 // it. A mover that was cut off from the API server does not see that it was given up, and its snapshot would be one too
 // many; one that is lost before it has reported would leave a snapshot that nobody knows. Who cannot write, saves none.
-func (m *movement) confirm(ctx context.Context, snapshotID string) error {
+func (m *attempt) confirm(ctx context.Context, snapshotID string) error {
 	begin := m.Clock.Now()
 	delay := newWatchDelay()
 	for {
 		now, err := m.announce(ctx, snapshotID)
 		if err == nil {
-			if ending := m.claim.ending(now); ending != nil {
+			if ending := m.assignment.ending(now); ending != nil {
 				m.end(ending)
 				return ending
 			}
@@ -53,14 +53,14 @@ func (m *movement) confirm(ctx context.Context, snapshotID string) error {
 }
 
 // announce writes the ID of the snapshot that is about to be saved. It returns the DataUpload, nil if it is gone.
-func (m *movement) announce(ctx context.Context, snapshotID string) (v2alpha1.Transfer, error) {
+func (m *attempt) announce(ctx context.Context, snapshotID string) (v2alpha1.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	target := m.claim.kind.newMove()
+	target := m.assignment.kind.newTransfer()
 	target.SetNamespace(m.Namespace)
 	target.SetName(m.Name)
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":         m.claim.uid,
+		"uid":         m.assignment.uid,
 		"annotations": map[string]string{attempts.SnapshotAnnotation: snapshotID},
 	}})
 	if err != nil {
@@ -72,26 +72,26 @@ func (m *movement) announce(ctx context.Context, snapshotID string) (v2alpha1.Tr
 		return nil, nil
 	case apierrors.IsConflict(err):
 		// Another DataUpload of the same name, perhaps.
-		if now, getErr := m.follower.get(ctx); getErr == nil && m.claim.ending(now) != nil {
+		if now, getErr := m.follower.get(ctx); getErr == nil && m.assignment.ending(now) != nil {
 			return now, nil
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("patch %s: %w", m.claim, err)
+		return nil, fmt.Errorf("patch %s: %w", m.assignment, err)
 	}
 	return target, nil
 }
 
 // interrupt ends the move because of SIGTERM. The signal may be faster than the news that the object was canceled, and
 // then nothing must be kept for a later attempt.
-func (m *movement) interrupt() {
+func (m *attempt) interrupt() {
 	ctx, cancel := context.WithTimeout(context.Background(), interruptCheckTimeout)
 	defer cancel()
 	if now, err := m.follower.get(ctx); err == nil {
-		if ending := m.claim.ending(now); ending != nil {
+		if ending := m.assignment.ending(now); ending != nil {
 			m.end(ending)
 			return
 		}
 	}
-	m.end(m.claim.interruption())
+	m.end(m.assignment.interruption())
 }

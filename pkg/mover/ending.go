@@ -25,8 +25,8 @@ type endingError struct {
 // Unwrap returns what the error was made of.
 func (e *endingError) Unwrap() error { return e.error }
 
-// claim is what a mover works on: one attempt at one object, which is the first one of that name that it sees.
-type claim struct {
+// assignment is what a mover works on: one attempt at one object, which is the first one of that name that it sees.
+type assignment struct {
 	kind    kind
 	name    string
 	attempt int
@@ -35,37 +35,37 @@ type claim struct {
 	uid   types.UID
 }
 
-func (c *claim) String() string { return c.kind.name + " " + c.name }
+func (a *assignment) String() string { return a.kind.name + " " + a.name }
 
 // interruption is the ending of a move that the node stops, as for an eviction.
-func (c *claim) interruption() *endingError {
-	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", c.kind.move, c, failure.ErrInterrupted), retryable: true}
+func (a *assignment) interruption() *endingError {
+	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", a.kind.verb, a, failure.ErrInterrupted), retryable: true}
 }
 
 // ending returns why the move must stop or not begin, and nil if it may go on. now is the object as it is now, nil if
 // there is none.
-func (c *claim) ending(now v2alpha1.Transfer) *endingError {
+func (a *assignment) ending(now v2alpha1.Transfer) *endingError {
 	switch {
-	case !c.is(now):
+	case !a.is(now):
 		// Whatever was made of it is none of ours any more.
-		return canceled("%s is gone", c)
-	case attempts.Number(now) > c.attempt:
+		return canceled("%s is gone", a)
+	case attempts.Number(now) > a.attempt:
 		// Another mover goes on with what this one has moved.
 		return &endingError{
-			error:     fmt.Errorf("attempt %d at %s was given up, it is at attempt %d", c.attempt, c, attempts.Number(now)),
+			error:     fmt.Errorf("attempt %d at %s was given up, it is at attempt %d", a.attempt, a, attempts.Number(now)),
 			retryable: true,
 		}
 	case now.TransferStatus().Phase == v2alpha1.PhaseCompleted:
-		return canceled("%s is %s already", c, now.TransferStatus().Phase)
+		return canceled("%s is %s already", a, now.TransferStatus().Phase)
 	}
 	var unwanted *endingError
 	switch {
 	case now.TransferStatus().Phase.IsTerminal():
-		unwanted = canceled("%s is %s already", c, now.TransferStatus().Phase)
+		unwanted = canceled("%s is %s already", a, now.TransferStatus().Phase)
 	case now.GetDeletionTimestamp() != nil:
-		unwanted = canceled("%s is being deleted", c)
+		unwanted = canceled("%s is being deleted", a)
 	case now.TransferSpec().Cancel, now.TransferStatus().Phase == v2alpha1.PhaseCanceling:
-		unwanted = canceled("%s was asked to cancel", c)
+		unwanted = canceled("%s was asked to cancel", a)
 	default:
 		return nil
 	}
@@ -73,22 +73,22 @@ func (c *claim) ending(now v2alpha1.Transfer) *endingError {
 	return unwanted
 }
 
-// is tells whether now is the object that is claimed.
-func (c *claim) is(now v2alpha1.Transfer) bool {
+// is tells whether now is the object that is assigned.
+func (a *assignment) is(now v2alpha1.Transfer) bool {
 	if now == nil {
 		return false
 	}
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	if c.uid == "" {
-		c.uid = now.GetUID()
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	if a.uid == "" {
+		a.uid = now.GetUID()
 	}
-	return c.uid == now.GetUID()
+	return a.uid == now.GetUID()
 }
 
 // begins tells whether the turn of the attempt has come.
-func (c *claim) begins(now v2alpha1.Transfer) bool {
-	return now.TransferStatus().Phase == v2alpha1.PhaseInProgress && attempts.Number(now) == c.attempt
+func (a *assignment) begins(now v2alpha1.Transfer) bool {
+	return now.TransferStatus().Phase == v2alpha1.PhaseInProgress && attempts.Number(now) == a.attempt
 }
 
 // canceled is the ending of a move that its object no longer wants.

@@ -114,7 +114,7 @@ func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.Transfer) b
 func (f *follower) get(ctx context.Context) (v2alpha1.Transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	obj := f.kind.newMove()
+	obj := f.kind.newTransfer()
 	err := f.client.Get(ctx, f.key, obj)
 	if apierrors.IsNotFound(err) {
 		return nil, nil

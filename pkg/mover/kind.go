@@ -10,23 +10,23 @@ import (
 type kind struct {
 	// name is the one in the API.
 	name string
-	// move is what is done with the data, in a word.
-	move string
+	// verb is what is done with the data, in a word.
+	verb string
 
-	newMove func() v2alpha1.Transfer
-	newList func() client.ObjectList
+	newTransfer func() v2alpha1.Transfer
+	newList     func() client.ObjectList
 }
 
 var dataUploads = kind{
-	name:    v2alpha1.KindDataUpload,
-	move:    "upload",
-	newMove: func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
-	newList: func() client.ObjectList { return &v2alpha1.DataUploadList{} },
+	name:        v2alpha1.KindDataUpload,
+	verb:        "upload",
+	newTransfer: func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
+	newList:     func() client.ObjectList { return &v2alpha1.DataUploadList{} },
 }
 
 var dataDownloads = kind{
-	name:    v2alpha1.KindDataDownload,
-	move:    "restore",
-	newMove: func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
-	newList: func() client.ObjectList { return &v2alpha1.DataDownloadList{} },
+	name:        v2alpha1.KindDataDownload,
+	verb:        "restore",
+	newTransfer: func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
+	newList:     func() client.ObjectList { return &v2alpha1.DataDownloadList{} },
 }

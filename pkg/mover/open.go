@@ -21,8 +21,8 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// place is where a repository is.
-type place struct {
+// repositoryKey is where a repository is.
+type repositoryKey struct {
 	// location is the name of the backup storage location.
 	location string
 	// volumeNamespace is the namespace whose volumes the repository holds.
@@ -37,7 +37,7 @@ type closer interface {
 // openIn finds a storage location and opens the repository in it. It ends the move if that takes too long: the repository
 // keeps its context, so that the time limit must be lifted rather than run out behind it.
 func openIn[R closer](
-	ctx context.Context, m *movement, where place, open func(context.Context, repository.Access) (R, error),
+	ctx context.Context, m *attempt, where repositoryKey, open func(context.Context, repository.Access) (R, error),
 ) (R, error) {
 	limit := m.Clock.AfterFunc(m.ResourceTimeout, func() {
 		m.end(&endingError{
@@ -64,7 +64,7 @@ func openIn[R closer](
 
 // locate reads the storage location and what belongs to it. An API server that does not answer well is asked again for a
 // while: a whole attempt is worth more than one of its requests.
-func (m *movement) locate(ctx context.Context, where place) (repository.Access, error) {
+func (m *attempt) locate(ctx context.Context, where repositoryKey) (repository.Access, error) {
 	delay := wait.Backoff{Duration: minLocateDelay, Factor: 2, Steps: maxLocates, Jitter: 0.5}
 	for {
 		access, err := location.Resolve(ctx, m.Client, m.Namespace, where.location, where.volumeNamespace, m.WorkDir, m.Log)

@@ -37,10 +37,11 @@ type reporter struct {
 	reported repository.Progress
 }
 
-func newReporter(m *movement, begun v2alpha1.Transfer) *reporter {
-	before := repository.Progress{TotalBytes: begun.TransferStatus().Progress.TotalBytes, BytesDone: begun.TransferStatus().Progress.BytesDone}
+func newReporter(m *attempt, begun v2alpha1.Transfer) *reporter {
+	progress := begun.TransferStatus().Progress
+	before := repository.Progress{TotalBytes: progress.TotalBytes, BytesDone: progress.BytesDone}
 	return &reporter{
-		client: m.Client, kind: m.claim.kind, object: begun, clock: m.Clock, log: m.Log,
+		client: m.Client, kind: m.assignment.kind, object: begun, clock: m.Clock, log: m.Log,
 		changed: make(chan struct{}, 1),
 		latest:  before, reported: before,
 	}
@@ -131,7 +132,7 @@ func (r *reporter) patch(ctx context.Context, progress repository.Progress) erro
 	if err != nil {
 		return fmt.Errorf("marshal progress: %w", err)
 	}
-	target := r.kind.newMove()
+	target := r.kind.newTransfer()
 	target.SetNamespace(r.object.GetNamespace())
 	target.SetName(r.object.GetName())
 	if err := r.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body)); err != nil {

@@ -61,7 +61,7 @@ type restoreMover struct{ RestoreOptions }
 
 func (*restoreMover) kind() kind { return dataDownloads }
 
-func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error) {
+func (r *restoreMover) move(ctx context.Context, m *attempt, begun v2alpha1.Transfer) (fmt.Stringer, error) {
 	dd, ok := begun.(*v2alpha1.DataDownload)
 	if !ok {
 		return nil, fmt.Errorf("%T is not a DataDownload", begun)
@@ -71,7 +71,7 @@ func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Tra
 	if err != nil {
 		return nil, err
 	}
-	where := place{location: dd.Spec.BackupStorageLocation, volumeNamespace: dd.Spec.SourceNamespace}
+	where := repositoryKey{location: dd.Spec.BackupStorageLocation, volumeNamespace: dd.Spec.SourceNamespace}
 	restorer, err := openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Restorer, error) {
 		access.Restore = true
 		access.CacheDir = r.CacheVolumePath
@@ -101,7 +101,7 @@ func (r *restoreMover) move(ctx context.Context, m *movement, begun v2alpha1.Tra
 	}, nil
 }
 
-func restoreRequest(m *movement, dd *v2alpha1.DataDownload, progress *reporter) (restore.Request, error) {
+func restoreRequest(m *attempt, dd *v2alpha1.DataDownload, progress *reporter) (restore.Request, error) {
 	request := restore.Request{
 		SnapshotID:       dd.Spec.SnapshotID,
 		Path:             m.VolumePath,

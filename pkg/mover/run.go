@@ -15,7 +15,7 @@ import (
 type mover interface {
 	kind() kind
 	// move moves the data once it is time to, and returns the termination message of a success.
-	move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error)
+	move(ctx context.Context, m *attempt, begun v2alpha1.Transfer) (fmt.Stringer, error)
 }
 
 // run moves the data of one object and writes the termination message. It waits for the object to be InProgress, and ends
@@ -49,14 +49,14 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer end(nil)
-	m := newMove(o, by.kind(), end)
+	m := newAttempt(o, by.kind(), end)
 	release := context.AfterFunc(signaled, m.interrupt)
 	defer release()
 
 	started := make(chan v2alpha1.Transfer, 1)
 	following.Go(func() { m.followUntilEnd(ctx, started) })
 
-	o.Log.Infof("Waiting for the %s to be InProgress", m.claim.kind.name)
+	o.Log.Infof("Waiting for the %s to be InProgress", m.assignment.kind.name)
 	var moved fmt.Stringer
 	var err error
 	select {
@@ -74,35 +74,35 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	return nil, err
 }
 
-// movement is a move under way.
-type movement struct {
+// attempt is what a mover does: it moves the data of one object, and may be ended early.
+type attempt struct {
 	Options
 
-	follower follower
-	claim    *claim
+	follower   follower
+	assignment *assignment
 	// end ends the context of the move.
 	end context.CancelCauseFunc
 }
 
-func newMove(o Options, kind kind, end context.CancelCauseFunc) *movement {
+func newAttempt(o Options, kind kind, end context.CancelCauseFunc) *attempt {
 	key := client.ObjectKey{Namespace: o.Namespace, Name: o.Name}
-	return &movement{
-		Options:  o,
-		follower: follower{kind: kind, client: o.Client, key: key, clock: o.Clock, log: o.Log},
-		claim:    &claim{kind: kind, name: key.String(), attempt: o.Attempt},
-		end:      end,
+	return &attempt{
+		Options:    o,
+		follower:   follower{kind: kind, client: o.Client, key: key, clock: o.Clock, log: o.Log},
+		assignment: &assignment{kind: kind, name: key.String(), attempt: o.Attempt},
+		end:        end,
 	}
 }
 
 // followUntilEnd sends the object to started once it is InProgress and ends the move when it must not go on.
-func (m *movement) followUntilEnd(ctx context.Context, started chan<- v2alpha1.Transfer) {
+func (m *attempt) followUntilEnd(ctx context.Context, started chan<- v2alpha1.Transfer) {
 	running := false
 	see := func(now v2alpha1.Transfer) bool {
-		if ending := m.claim.ending(now); ending != nil {
+		if ending := m.assignment.ending(now); ending != nil {
 			m.end(ending)
 			return false
 		}
-		if !running && m.claim.begins(now) {
+		if !running && m.assignment.begins(now) {
 			running = true
 			started <- now
 		}

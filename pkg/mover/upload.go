@@ -69,7 +69,7 @@ type uploadMover struct{ UploadOptions }
 
 func (*uploadMover) kind() kind { return dataUploads }
 
-func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.Transfer) (fmt.Stringer, error) {
+func (u *uploadMover) move(ctx context.Context, m *attempt, begun v2alpha1.Transfer) (fmt.Stringer, error) {
 	du, ok := begun.(*v2alpha1.DataUpload)
 	if !ok {
 		return nil, fmt.Errorf("%T is not a DataUpload", begun)
@@ -101,8 +101,8 @@ func (u *uploadMover) move(ctx context.Context, m *movement, begun v2alpha1.Tran
 	}, nil
 }
 
-func (u *uploadMover) open(ctx context.Context, m *movement, du *v2alpha1.DataUpload) (Uploader, error) {
-	where := place{location: du.Spec.BackupStorageLocation, volumeNamespace: du.Spec.SourceNamespace}
+func (u *uploadMover) open(ctx context.Context, m *attempt, du *v2alpha1.DataUpload) (Uploader, error) {
+	where := repositoryKey{location: du.Spec.BackupStorageLocation, volumeNamespace: du.Spec.SourceNamespace}
 	return openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Uploader, error) {
 		if access.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {
 			return nil, failure.ErrLocationReadOnly
@@ -112,7 +112,7 @@ func (u *uploadMover) open(ctx context.Context, m *movement, du *v2alpha1.DataUp
 }
 
 // discardUnwanted removes what this attempt and earlier ones have uploaded, if the move has ended because nobody wants it.
-func (m *movement) discardUnwanted(ctx context.Context, uploader Uploader, du *v2alpha1.DataUpload) {
+func (m *attempt) discardUnwanted(ctx context.Context, uploader Uploader, du *v2alpha1.DataUpload) {
 	ending, ok := errors.AsType[*endingError](context.Cause(ctx))
 	if !ok || !ending.discard {
 		return
@@ -124,7 +124,7 @@ func (m *movement) discardUnwanted(ctx context.Context, uploader Uploader, du *v
 	}
 }
 
-func uploadRequest(m *movement, du *v2alpha1.DataUpload, progress *reporter) upload.Request {
+func uploadRequest(m *attempt, du *v2alpha1.DataUpload, progress *reporter) upload.Request {
 	request := upload.Request{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,

@@ -177,7 +177,7 @@ func (d *Download) Collect(ctx context.Context) bool {
 		}
 	}
 	for _, pv := range d.allVolumes(ctx) {
-		if pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && !d.IsClaimed(ctx, &pv) {
+		if pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete && !d.IsAdopted(ctx, &pv) {
 			d.CollectPV(ctx, pv.Name)
 			did = true
 		}
@@ -186,7 +186,7 @@ func (d *Download) Collect(ctx context.Context) bool {
 }
 
 // IsClaimed tells whether the PVC that a volume names as its owner is there.
-func (d *Download) IsClaimed(ctx context.Context, pv *corev1.PersistentVolume) bool {
+func (d *Download) IsAdopted(ctx context.Context, pv *corev1.PersistentVolume) bool {
 	pvc, claim := &corev1.PersistentVolumeClaim{}, pv.Spec.ClaimRef
 	return claim != nil && d.found(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}, pvc) && pvc.UID == claim.UID
 }

@@ -170,7 +170,7 @@ func (d *restore) judge(ctx context.Context, r *run, m moment) {
 		switch {
 		case pv.Name == name:
 			d.judgeGiven(ctx, v, &pv, m.target)
-		case !d.IsClaimed(ctx, &pv):
+		case !d.IsAdopted(ctx, &pv):
 			v.leaked = append(v.leaked, "a volume that is Released")
 		default:
 			v.leaked = append(v.leaked, "a volume that is not the target PVC's")

@@ -39,14 +39,14 @@ func (r *Reconciler) settleHandOver(ctx context.Context, s *scope) (string, erro
 	}
 	for i := range list.Items {
 		name := list.Items[i].Name
-		to, begun := expose.HandedTo(&list.Items[i])
+		to, begun := expose.HandOverTarget(&list.Items[i])
 		if !begun && s.restored == nil {
 			continue
 		}
 		if !begun { // the cache may not show yet that it has
 			to = client.ObjectKey{Namespace: s.dd.Spec.TargetVolume.Namespace, Name: s.dd.Spec.TargetVolume.PVC}
 		}
-		h, err := r.hands(ctx, name, v2alpha1.TargetVolumeSpec{Namespace: to.Namespace, PVC: to.Name})
+		h, err := r.readHandOver(ctx, name, v2alpha1.TargetVolumeSpec{Namespace: to.Namespace, PVC: to.Name})
 		if err != nil {
 			return "", err
 		}
@@ -58,13 +58,13 @@ func (r *Reconciler) settleHandOver(ctx context.Context, s *scope) (string, erro
 }
 
 // settle decides about one volume, as the API server shows it.
-func (r *Reconciler) settle(ctx context.Context, s *scope, h *hands) (string, error) {
+func (r *Reconciler) settle(ctx context.Context, s *scope, h *handOver) (string, error) {
 	switch {
 	case h.pv == nil || !expose.IsOurs(h.pv, s.dd):
 		return "", nil
 	case isFor(h.target, h.pv.Name):
-		return r.give(ctx, s, h)
-	case expose.ClaimedBy(h.pv, client.ObjectKeyFromObject(s.dd)):
+		return r.complete(ctx, s, h)
+	case expose.ClaimRefersTo(h.pv, client.ObjectKeyFromObject(s.dd)):
 		return "", nil // it goes with the restorePVC
 	}
 	remaining := "persistent volume " + h.pv.Name

@@ -29,8 +29,8 @@ const (
 	handOverPatience = 5 * time.Second
 )
 
-// hands is what a hand-over is about, as the API server shows it.
-type hands struct {
+// handOver is what a hand-over is about, as the API server shows it.
+type handOver struct {
 	// pv is the restored volume.
 	pv *corev1.PersistentVolume
 	// target is the PVC that gets it; nil if it is gone.
@@ -42,7 +42,7 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	if s.restored == nil {
 		return nil
 	}
-	h, err := r.hands(ctx, s.restored.Volume, s.dd.Spec.TargetVolume)
+	h, err := r.readHandOver(ctx, s.restored.Volume, s.dd.Spec.TargetVolume)
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,8 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	}
 	waitsFor := ""
 	if !h.done() {
-		if waitsFor, err = r.takeSteps(ctx, s, h, r.retain, r.letGo, r.nameVolume); err == nil && waitsFor == "" {
-			waitsFor, err = r.give(ctx, s, h)
+		if waitsFor, err = r.takeSteps(ctx, s, h, r.retain, r.release, r.nameVolume); err == nil && waitsFor == "" {
+			waitsFor, err = r.complete(ctx, s, h)
 		}
 	}
 	switch {
@@ -65,7 +65,7 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 }
 
 // handingOver tells what a hand-over waits for, if that lasts. Each healthy one waits a moment for pod, PVC and binding.
-func (s *scope) handingOver(h *hands, waitsFor string) expose.Reason {
+func (s *scope) handingOver(h *handOver, waitsFor string) expose.Reason {
 	if s.Now.Sub(s.restored.At.Time) < handOverPatience {
 		return expose.Reason{}
 	}
@@ -76,16 +76,16 @@ func (s *scope) handingOver(h *hands, waitsFor string) expose.Reason {
 	}
 }
 
-// give is the part of a hand-over that comes after the target PVC names the volume. It needs neither restore pod nor
+// complete is the part of a hand-over that comes after the target PVC names the volume. It needs neither restore pod nor
 // restorePVC, and is brought to its end also when the DataDownload has ended or is gone.
-func (r *Reconciler) give(ctx context.Context, s *scope, h *hands) (string, error) {
-	return r.takeSteps(ctx, s, h, r.bindVolume, r.awaitBound, r.giveBack)
+func (r *Reconciler) complete(ctx context.Context, s *scope, h *handOver) (string, error) {
+	return r.takeSteps(ctx, s, h, r.bindVolume, r.awaitBound, r.unmark)
 }
 
 // handOverStep does one idempotent part of a hand-over. It returns what has to happen before the next, or nothing.
-type handOverStep func(context.Context, *scope, *hands) (string, error)
+type handOverStep func(context.Context, *scope, *handOver) (string, error)
 
-func (r *Reconciler) takeSteps(ctx context.Context, s *scope, h *hands, steps ...handOverStep) (string, error) {
+func (r *Reconciler) takeSteps(ctx context.Context, s *scope, h *handOver, steps ...handOverStep) (string, error) {
 	for _, step := range steps {
 		if waitsFor, err := step(ctx, s, h); waitsFor != "" || err != nil {
 			return waitsFor, err
@@ -94,9 +94,9 @@ func (r *Reconciler) takeSteps(ctx context.Context, s *scope, h *hands, steps ..
 	return "", nil
 }
 
-// hands reads what a hand-over is about. What a cache shows may be old, and here that would cost data.
-func (r *Reconciler) hands(ctx context.Context, volume string, target v2alpha1.TargetVolumeSpec) (*hands, error) {
-	h := &hands{pv: &corev1.PersistentVolume{}}
+// readHandOver reads what a hand-over is about. What a cache shows may be old, and here that would cost data.
+func (r *Reconciler) readHandOver(ctx context.Context, volume string, target v2alpha1.TargetVolumeSpec) (*handOver, error) {
+	h := &handOver{pv: &corev1.PersistentVolume{}}
 	if err := r.Live.Get(ctx, client.ObjectKey{Name: volume}, h.pv); err != nil {
 		if !apierrors.IsNotFound(err) {
 			return nil, fmt.Errorf("reading restored volume %s: %w", volume, err)
@@ -109,7 +109,7 @@ func (r *Reconciler) hands(ctx context.Context, volume string, target v2alpha1.T
 }
 
 // possible fails if nobody can bring the hand-over to a good end any more.
-func (h *hands) possible(s *scope) error {
+func (h *handOver) possible(s *scope) error {
 	name := s.dd.Spec.TargetVolume.Namespace + "/" + s.dd.Spec.TargetVolume.PVC
 	switch {
 	case h.pv == nil || transfer.IsDeleting(h.pv):
@@ -125,18 +125,18 @@ func (h *hands) possible(s *scope) error {
 }
 
 // done tells whether the target PVC has the volume, and nothing of the restore is left on that.
-func (h *hands) done() bool {
+func (h *handOver) done() bool {
 	_, marked := h.pv.Labels[expose.OwnerUIDLabel]
 	return !marked && h.bound()
 }
 
 // bound tells whether target PVC and volume are bound to each other.
-func (h *hands) bound() bool {
+func (h *handOver) bound() bool {
 	return isFor(h.target, h.pv.Name) && expose.BelongsTo(h.pv, h.target) && h.target.Status.Phase == corev1.ClaimBound
 }
 
 // patch writes what change does to the restored volume, if that still is as it was seen.
-func (r *Reconciler) patch(ctx context.Context, h *hands, doing string, change func(*corev1.PersistentVolume) error) error {
+func (r *Reconciler) patch(ctx context.Context, h *handOver, doing string, change func(*corev1.PersistentVolume) error) error {
 	before := h.pv.DeepCopy()
 	if err := change(h.pv); err != nil {
 		return transfer.Failf("%s: %v", doing, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // retain keeps the volume before anything lets go of it.
-func (r *Reconciler) retain(ctx context.Context, s *scope, h *hands) (string, error) {
+func (r *Reconciler) retain(ctx context.Context, s *scope, h *handOver) (string, error) {
 	if expose.IsOurs(h.pv, s.dd) && expose.IsRetained(h.pv) {
 		return "", nil
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // nameVolume lets the target PVC name the volume, if it still is as it was seen: then nothing else can be bound to it.
-func (r *Reconciler) nameVolume(ctx context.Context, _ *scope, h *hands) (string, error) {
+func (r *Reconciler) nameVolume(ctx context.Context, _ *scope, h *handOver) (string, error) {
 	if isFor(h.target, h.pv.Name) {
 		return "", nil
 	}

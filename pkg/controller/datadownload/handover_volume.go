@@ -9,7 +9,7 @@ import (
 )
 
 // bindVolume makes the target PVC the owner of the volume.
-func (r *Reconciler) bindVolume(ctx context.Context, _ *scope, h *hands) (string, error) {
+func (r *Reconciler) bindVolume(ctx context.Context, _ *scope, h *handOver) (string, error) {
 	if expose.BelongsTo(h.pv, h.target) {
 		return "", nil
 	}
@@ -17,17 +17,17 @@ func (r *Reconciler) bindVolume(ctx context.Context, _ *scope, h *hands) (string
 }
 
 // awaitBound waits for Kubernetes, which has nothing to decide any more.
-func (r *Reconciler) awaitBound(_ context.Context, _ *scope, h *hands) (string, error) {
+func (r *Reconciler) awaitBound(_ context.Context, _ *scope, h *handOver) (string, error) {
 	if h.bound() {
 		return "", nil
 	}
 	return "waiting until Kubernetes binds the two", nil
 }
 
-// giveBack gives the volume the reclaim policy that it was made with, and takes our marks from it.
-func (r *Reconciler) giveBack(ctx context.Context, _ *scope, h *hands) (string, error) {
+// unmark gives the volume the reclaim policy that it was made with, and takes our marks from it.
+func (r *Reconciler) unmark(ctx context.Context, _ *scope, h *handOver) (string, error) {
 	return "", r.patch(ctx, h, "giving back", func(pv *corev1.PersistentVolume) error {
-		expose.GiveBack(pv)
+		expose.Unmark(pv)
 		return nil
 	})
 }

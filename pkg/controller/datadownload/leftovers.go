@@ -12,7 +12,7 @@ import (
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataDownload. Persistent volumes are
 // found by their label, a cachePVC by its name.
 func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) (string, error) {
-	s := newScope(r.NewScope(l.Move))
+	s := newScope(r.NewScope(l.Transfer))
 	for _, obj := range l.Objects {
 		switch typed := obj.(type) {
 		case *corev1.Pod:

@@ -25,20 +25,20 @@ func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) error {
 			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
 	if s.PVC.Status.Phase == corev1.ClaimBound {
-		return r.claimVolume(ctx, s)
+		return r.adoptVolume(ctx, s)
 	}
 	return nil
 }
 
-// claimVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its
+// adoptVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its
 // class says for later.
-func (r *Reconciler) claimVolume(ctx context.Context, s *scope) error {
+func (r *Reconciler) adoptVolume(ctx context.Context, s *scope) error {
 	pv, err := r.VolumeOf(ctx, s.Scope)
-	if err != nil || pv == nil || expose.IsClaimed(pv, s.dd) {
+	if err != nil || pv == nil || expose.IsAdopted(pv, s.dd) {
 		return err
 	}
 	before := pv.DeepCopy()
-	expose.Claim(pv, s.dd)
+	expose.Adopt(pv, s.dd)
 	if err := r.Client.Patch(ctx, pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("marking persistent volume %s of the restorePVC: %w", pv.Name, err)
 	}

@@ -17,7 +17,7 @@ import (
 // RemoveLeftovers does the next part of clean-up, in the order and by the rules of every other one. It returns what must be
 // gone before the part after that, or nothing when all is done. It writes nothing to the DataUpload.
 func (r *Reconciler) RemoveLeftovers(ctx context.Context, l transfer.Leftovers) (string, error) {
-	s := newScope(r.NewScope(l.Move))
+	s := newScope(r.NewScope(l.Transfer))
 	// source is the source's VolumeSnapshotContent, if the alias was about to take over from it.
 	var source *snapshotv1.VolumeSnapshotContent
 	for _, obj := range l.Objects {

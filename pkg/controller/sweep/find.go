@@ -67,13 +67,13 @@ func (s *Sweeper) find(ctx context.Context, reader client.Reader, selector clien
 	}
 	var all []*Orphans
 	for _, group := range s.group(objects) {
-		move := group.newObject()
-		if err := reader.Get(ctx, group.name, move); apierrors.IsNotFound(err) {
-			move = nil
+		found := group.newObject()
+		if err := reader.Get(ctx, group.name, found); apierrors.IsNotFound(err) {
+			found = nil
 		} else if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", group.owner, err)
 		}
-		if s.judge(group, move) {
+		if s.judge(group, found) {
 			all = append(all, group)
 		}
 	}
@@ -82,7 +82,7 @@ func (s *Sweeper) find(ctx context.Context, reader client.Reader, selector clien
 
 // judge tells whether nobody cleans up after the owner, and completes the group if so. move is what has the owner's name; nil if
 // there is none.
-func (s *Sweeper) judge(group *Orphans, move v2alpha1.Transfer) bool {
+func (s *Sweeper) judge(group *Orphans, found v2alpha1.Transfer) bool {
 	// Nothing tells when the owner was deleted; then the youngest object says how long ago something still happened.
 	since := time.Time{}
 	for _, object := range group.Objects {
@@ -92,16 +92,16 @@ func (s *Sweeper) judge(group *Orphans, move v2alpha1.Transfer) bool {
 	gone.SetNamespace(group.name.Namespace)
 	gone.SetName(group.name.Name)
 	gone.SetUID(group.uid)
-	group.leftovers.Move = gone
+	group.leftovers.Transfer = gone
 	switch {
-	case move == nil:
+	case found == nil:
 		group.Why = fmt.Sprintf("the %s is gone", group.kind)
-	case move.GetUID() != group.uid:
+	case found.GetUID() != group.uid:
 		group.Why = fmt.Sprintf("the %s is gone, and another one has its name", group.kind)
-	case move.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer):
-		group.Why = fmt.Sprintf("the %s is %s, but lost its finalizer before all was removed", group.kind, move.TransferStatus().Phase)
-		group.leftovers.Move = move
-		if ended := move.TransferStatus().CompletionTimestamp; ended != nil {
+	case found.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(found, v2alpha1.Finalizer):
+		group.Why = fmt.Sprintf("the %s is %s, but lost its finalizer before all was removed", group.kind, found.TransferStatus().Phase)
+		group.leftovers.Transfer = found
+		if ended := found.TransferStatus().CompletionTimestamp; ended != nil {
 			since = latest(since, ended.Time)
 		}
 	default:

@@ -45,8 +45,8 @@ func ownerOf(obj client.Object, namespace string) (owner, bool) {
 	}
 	ours := o.uid != "" && o.name.Namespace == namespace && labels[expose.NameLabel(o.kind)] == velerov1.LabelValue(o.name.Name)
 	if pv, isPV := obj.(*corev1.PersistentVolume); isPV && ours {
-		_, handedOver := expose.HandedTo(pv)
-		ours = handedOver || expose.ClaimedBy(pv, o.name)
+		_, handedOver := expose.HandOverTarget(pv)
+		ours = handedOver || expose.ClaimRefersTo(pv, o.name)
 	}
 	return o, ours
 }

@@ -96,8 +96,8 @@ func backOff(lost int) time.Duration {
 }
 
 // inAttempt says which attempt a message is about, and what became of those before. The first one is not mentioned.
-func (e *Engine) inAttempt(move v2alpha1.Transfer, message string) string {
-	number := attempts.Number(move)
+func (e *Engine) inAttempt(transfer v2alpha1.Transfer, message string) string {
+	number := attempts.Number(transfer)
 	if number == 1 {
 		return message
 	}
@@ -105,13 +105,13 @@ func (e *Engine) inAttempt(move v2alpha1.Transfer, message string) string {
 	if message != "" {
 		head += ": " + message
 	}
-	return head + "; " + history(move)
+	return head + "; " + history(transfer)
 }
 
 // history says what became of the lost attempts.
-func history(move v2alpha1.Transfer) string {
+func history(transfer v2alpha1.Transfer) string {
 	var lines []string
-	for i, lost := range attempts.LostBy(move) {
+	for i, lost := range attempts.LostBy(transfer) {
 		where := ""
 		if lost.Node != "" {
 			where = " on node " + lost.Node

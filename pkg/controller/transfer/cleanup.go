@@ -88,24 +88,24 @@ func (e *Engine) RemovePVC(ctx context.Context, s *Scope) (string, error) {
 		return "", nil
 	}
 	remaining := e.kind.Words.PVC + " " + s.PVC.Name
-	claimed, err := e.claimPV(ctx, s)
-	if err != nil || !claimed || IsDeleting(s.PVC) {
+	adopted, err := e.adoptVolume(ctx, s)
+	if err != nil || !adopted || IsDeleting(s.PVC) {
 		return remaining, err
 	}
 	return remaining, e.Delete(ctx, e.kind.Words.PVC, s.PVC)
 }
 
-// claimPV makes sure that the volume of the PVC is deleted with it, whatever its class says, and that the PV can be
+// adoptVolume makes sure that the volume of the PVC is deleted with it, whatever its class says, and that the PV can be
 // found by its owner once the PVC, which alone leads to it, is gone. It is done when the cache shows it.
-func (e *Engine) claimPV(ctx context.Context, s *Scope) (bool, error) {
+func (e *Engine) adoptVolume(ctx context.Context, s *Scope) (bool, error) {
 	pv, err := e.VolumeOf(ctx, s)
 	if err != nil {
 		return false, err
 	}
-	if pv == nil || expose.IsOurs(pv, s.Object) && goesWithClaim(pv) {
+	if pv == nil || expose.IsOurs(pv, s.Object) && deletedWithPVC(pv) {
 		return true, nil
 	}
-	return false, e.letGoWithClaim(ctx, s, pv)
+	return false, e.deleteWithPVC(ctx, s, pv)
 }
 
 // VolumeOf reads the persistent volume of the PVC; nil if it has none. The cache holds it as soon as it is marked.
@@ -128,13 +128,13 @@ func (e *Engine) VolumeOf(ctx context.Context, s *Scope) (*corev1.PersistentVolu
 	}
 }
 
-func goesWithClaim(pv *corev1.PersistentVolume) bool {
+func deletedWithPVC(pv *corev1.PersistentVolume) bool {
 	return pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
 }
 
-// letGoWithClaim marks a volume and lets it go with its claim, if it still is as it was seen: what a cache shows as being on its
+// deleteWithPVC marks a volume and lets it be deleted with its PVC, if it still is as it was seen: what a cache shows as being on its
 // way out may have become somebody's.
-func (e *Engine) letGoWithClaim(ctx context.Context, s *Scope, pv *corev1.PersistentVolume) error {
+func (e *Engine) deleteWithPVC(ctx context.Context, s *Scope, pv *corev1.PersistentVolume) error {
 	before := pv.DeepCopy()
 	expose.Mark(pv, s.Object)
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
@@ -144,7 +144,7 @@ func (e *Engine) letGoWithClaim(ctx context.Context, s *Scope, pv *corev1.Persis
 	return nil
 }
 
-// CheckPVGone waits for the PVs that claimPV has marked. Its PVC gone, a PV can only wait for the storage to delete it.
+// CheckPVGone waits for the PVs that adoptVolume has marked. Its PVC gone, a PV can only wait for the storage to delete it.
 func (e *Engine) CheckPVGone(ctx context.Context, s *Scope) (string, error) {
 	list := &corev1.PersistentVolumeList{}
 	if err := e.Client.List(ctx, list, client.MatchingLabels{expose.OwnerUIDLabel: string(s.Object.GetUID())}); err != nil {
@@ -152,12 +152,12 @@ func (e *Engine) CheckPVGone(ctx context.Context, s *Scope) (string, error) {
 	}
 	for i := range list.Items {
 		pv := &list.Items[i]
-		if !expose.ClaimedBy(pv, client.ObjectKeyFromObject(s.Object)) {
+		if !expose.ClaimRefersTo(pv, client.ObjectKeyFromObject(s.Object)) {
 			continue
 		}
 		var err error
-		if !goesWithClaim(pv) {
-			err = e.letGoWithClaim(ctx, s, pv)
+		if !deletedWithPVC(pv) {
+			err = e.deleteWithPVC(ctx, s, pv)
 		}
 		return "persistent volume " + pv.Name, err
 	}

@@ -33,7 +33,7 @@ func Configuration[T any](s *Scope, now T) T {
 }
 
 // keepConfiguration writes the configuration to the DataUpload or DataDownload.
-func keepConfiguration(move v2alpha1.Transfer, configuration any) {
+func keepConfiguration(transfer v2alpha1.Transfer, configuration any) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -41,8 +41,8 @@ func keepConfiguration(move v2alpha1.Transfer, configuration any) {
 		panic(fmt.Sprintf("marshal configuration: %v", err)) // it was unmarshalled from JSON
 	}
 	if text.Len() > maxConfigBytes {
-		delete(move.GetAnnotations(), configAnnotation)
+		delete(transfer.GetAnnotations(), configAnnotation)
 		return
 	}
-	SetAnnotation(move, configAnnotation, string(bytes.TrimSpace(text.Bytes())))
+	SetAnnotation(transfer, configAnnotation, string(bytes.TrimSpace(text.Bytes())))
 }

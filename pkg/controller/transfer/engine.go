@@ -122,7 +122,7 @@ func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error
 	transfer := e.kind.New()
 	if err := e.Client.Get(ctx, request.NamespacedName, transfer); err != nil {
 		if apierrors.IsNotFound(err) {
-			e.Queues.forget(e.kind.Words.Kind, request.NamespacedName)
+			e.Queues.drop(e.kind.Words.Kind, request.NamespacedName)
 			return nil, nil
 		}
 		return nil, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)
@@ -135,11 +135,11 @@ func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error
 
 // isOurs tells whether the built-in data mover is asked for. The names are Velero's; "velero-fs" is what newer versions
 // call the file-system mover.
-func isOurs(move v2alpha1.Transfer) bool {
-	return slices.Contains([]string{"", "velero", "velero-fs"}, move.TransferSpec().DataMover)
+func isOurs(transfer v2alpha1.Transfer) bool {
+	return slices.Contains([]string{"", "velero", "velero-fs"}, transfer.TransferSpec().DataMover)
 }
 
 // isSettled tells whether nothing is left to do for a DataUpload or DataDownload, ever.
-func isSettled(move v2alpha1.Transfer) bool {
-	return move.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(move, v2alpha1.Finalizer)
+func isSettled(transfer v2alpha1.Transfer) bool {
+	return transfer.TransferStatus().Phase.IsTerminal() && !controllerutil.ContainsFinalizer(transfer, v2alpha1.Finalizer)
 }

@@ -82,11 +82,11 @@ func (e *Engine) Warn(s *Scope, code, format string, args ...any) {
 	s.Log.WithField("reason", code).Warn(message)
 }
 
-func acceptedAt(move v2alpha1.Transfer) time.Time {
-	if at := move.TransferStatus().AcceptedTimestamp; at != nil {
+func acceptedAt(transfer v2alpha1.Transfer) time.Time {
+	if at := transfer.TransferStatus().AcceptedTimestamp; at != nil {
 		return at.Time
 	}
-	return move.GetCreationTimestamp().Time
+	return transfer.GetCreationTimestamp().Time
 }
 
 func movedFor(status *v2alpha1.TransferStatus) time.Duration {

@@ -10,7 +10,7 @@ import (
 // gone or has lost its finalizer: as the API server shows them, not a cache.
 type Leftovers struct {
 	// Move is the one in the cluster. If it is gone, it has namespace, name and UID only.
-	Move v2alpha1.Transfer
+	Transfer v2alpha1.Transfer
 	// Objects are what is found by its label.
 	Objects []client.Object
 }

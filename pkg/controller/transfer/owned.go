@@ -14,9 +14,9 @@ import (
 )
 
 // Owned reads the object of the name of a DataUpload or DataDownload if it was made for that one, else nil.
-func Owned[T client.Object](ctx context.Context, reader client.Reader, move v2alpha1.Transfer, obj T) (T, error) {
+func Owned[T client.Object](ctx context.Context, reader client.Reader, transfer v2alpha1.Transfer, obj T) (T, error) {
 	var none T
-	key := client.ObjectKeyFromObject(move)
+	key := client.ObjectKeyFromObject(transfer)
 	if _, clusterScoped := any(obj).(*snapshotv1.VolumeSnapshotContent); clusterScoped {
 		key.Namespace = ""
 	}
@@ -26,14 +26,14 @@ func Owned[T client.Object](ctx context.Context, reader client.Reader, move v2al
 		}
 		return none, fmt.Errorf("reading %T %s: %w", obj, key, err)
 	}
-	if !ownedBy(obj, move) {
+	if !ownedBy(obj, transfer) {
 		return none, nil
 	}
 	return obj, nil
 }
 
-func ownedBy(obj metav1.Object, move v2alpha1.Transfer) bool {
-	if expose.IsOurs(obj, move) {
+func ownedBy(obj metav1.Object, transfer v2alpha1.Transfer) bool {
+	if expose.IsOurs(obj, transfer) {
 		return true
 	}
 	if _, marked := obj.GetLabels()[expose.OwnerUIDLabel]; marked {
@@ -43,9 +43,9 @@ func ownedBy(obj metav1.Object, move v2alpha1.Transfer) bool {
 	switch o := obj.(type) {
 	case *snapshotv1.VolumeSnapshot:
 		name := o.Spec.Source.VolumeSnapshotContentName
-		return name != nil && *name == move.GetName()
+		return name != nil && *name == transfer.GetName()
 	case *snapshotv1.VolumeSnapshotContent:
-		return o.Spec.VolumeSnapshotRef.Namespace == move.GetNamespace() && o.Spec.VolumeSnapshotRef.Name == move.GetName()
+		return o.Spec.VolumeSnapshotRef.Namespace == transfer.GetNamespace() && o.Spec.VolumeSnapshotRef.Name == transfer.GetName()
 	default:
 		return false
 	}

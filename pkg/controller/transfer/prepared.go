@@ -14,7 +14,7 @@ import (
 func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) error {
 	if s.PVC.Status.Phase == corev1.ClaimBound {
 		// From now on the volume goes with the PVC, also if garbage collection removes that behind our back.
-		if _, err := e.claimPV(ctx, s); err != nil {
+		if _, err := e.adoptVolume(ctx, s); err != nil {
 			return err
 		}
 	}

@@ -17,16 +17,16 @@ import (
 // waitingForPreparation is the code of waiting until prepareQueueLength lets something be accepted.
 const waitingForPreparation = "WaitingForPreparation"
 
-// preparation is the line in front of being accepted.
-var preparation = line{waits: isUnaccepted, passed: isPreparing}
+// preparation is the gate in front of being accepted.
+var preparation = gate{waits: isUnaccepted, passed: isPreparing}
 
-func isUnaccepted(move v2alpha1.Transfer) bool {
-	return move.TransferStatus().Phase == "" || move.TransferStatus().Phase == isNew
+func isUnaccepted(transfer v2alpha1.Transfer) bool {
+	return transfer.TransferStatus().Phase == "" || transfer.TransferStatus().Phase == isNew
 }
 
 // isPreparing tells whether a DataUpload or DataDownload takes up room in the cluster without moving data yet.
-func isPreparing(move v2alpha1.Transfer) bool {
-	return move.TransferStatus().Phase == accepted || move.TransferStatus().Phase == prepared
+func isPreparing(transfer v2alpha1.Transfer) bool {
+	return transfer.TransferStatus().Phase == accepted || transfer.TransferStatus().Phase == prepared
 }
 
 // AwaitPreparation holds back what is New while as many as the configuration allows are being prepared. The prepare timeout
@@ -38,11 +38,11 @@ func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) error {
 	if limit == 0 {
 		return nil
 	}
-	unstarted, err := e.moves(ctx, client.MatchingFields{unstartedIndex: "true"})
+	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
 	if err != nil {
 		return err
 	}
-	place := len(e.Queues.toPrepare.claim(preparation, s.Object, unstarted, limit)) - limit + 1
+	place := len(e.Queues.toPrepare.reserve(preparation, s.Object, unstarted, limit)) - limit + 1
 	if place <= 0 {
 		return nil
 	}
@@ -69,8 +69,8 @@ func describePlace(place int) string {
 	return fmt.Sprintf("after place %d", least)
 }
 
-func unstartedKey(move v2alpha1.Transfer) string {
-	if !isOurs(move) || !isUnaccepted(move) && !isPreparing(move) {
+func unstartedKey(transfer v2alpha1.Transfer) string {
+	if !isOurs(transfer) || !isUnaccepted(transfer) && !isPreparing(transfer) {
 		return ""
 	}
 	return "true"
@@ -83,7 +83,7 @@ func leavesPreparation(change event.UpdateEvent) bool {
 
 // nextToPrepare leads from one that made room to those that fit in, and to no more: the queue may be long.
 func (e *Engine) nextToPrepare(ctx context.Context, _ client.Object) []reconcile.Request {
-	unstarted, err := e.moves(ctx, client.MatchingFields{unstartedIndex: "true"})
+	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
 	if err != nil {
 		e.Log.WithError(err).Warn("cannot find out who is prepared next; all are looked at again within " + resync.String())
 		return nil
@@ -91,18 +91,18 @@ func (e *Engine) nextToPrepare(ctx context.Context, _ client.Object) []reconcile
 	return e.requestsFor(thatFitIn(unstarted, e.Config().LoadConcurrency.PrepareQueueLength))
 }
 
-// heldBack leads from a change of the configuration to those that may go on now: New ones if more may be prepared, and prepared
+// queued leads from a change of the configuration to those that may go on now: New ones if more may be prepared, and prepared
 // ones if more may move data.
-func (e *Engine) heldBack(ctx context.Context, changed *config.Config) []reconcile.Request {
-	unstarted, err := e.moves(ctx, client.MatchingFields{unstartedIndex: "true"})
+func (e *Engine) queued(ctx context.Context, changed *config.Config) []reconcile.Request {
+	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
 	if err != nil {
 		e.Log.WithError(err).Warn("cannot find out who waits; all are looked at again within " + resync.String())
 		return nil
 	}
 	held := thatFitIn(unstarted, changed.LoadConcurrency.PrepareQueueLength)
-	for _, move := range unstarted {
-		if isPrepared(move) {
-			held = append(held, move)
+	for _, transfer := range unstarted {
+		if isPrepared(transfer) {
+			held = append(held, transfer)
 		}
 	}
 	return e.requestsFor(held)
@@ -112,11 +112,11 @@ func (e *Engine) heldBack(ctx context.Context, changed *config.Config) []reconci
 func thatFitIn(unstarted []v2alpha1.Transfer, limit int) []v2alpha1.Transfer {
 	room := limit
 	var waiting []v2alpha1.Transfer
-	for _, move := range unstarted {
-		if isPreparing(move) {
+	for _, transfer := range unstarted {
+		if isPreparing(transfer) {
 			room--
 		} else {
-			waiting = append(waiting, move)
+			waiting = append(waiting, transfer)
 		}
 	}
 	if limit == 0 {
@@ -127,11 +127,11 @@ func thatFitIn(unstarted []v2alpha1.Transfer, limit int) []v2alpha1.Transfer {
 }
 
 // requestsFor are for those of the engine's kind. The engine of the other kind sees to the others.
-func (e *Engine) requestsFor(moves []v2alpha1.Transfer) []reconcile.Request {
-	requests := make([]reconcile.Request, 0, len(moves))
-	for _, move := range moves {
-		if move.TransferKind() == e.kind.Words.Kind {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(move)})
+func (e *Engine) requestsFor(transfers []v2alpha1.Transfer) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(transfers))
+	for _, transfer := range transfers {
+		if transfer.TransferKind() == e.kind.Words.Kind {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(transfer)})
 		}
 	}
 	return requests

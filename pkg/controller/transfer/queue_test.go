@@ -13,7 +13,7 @@ import (
 var _ = DescribeTable("how many are before a DataUpload that is to be prepared",
 	func(du v2alpha1.DataUpload, before int, others ...v2alpha1.DataUpload) {
 		q := &queue{}
-		Expect(q.claim(preparation, &du, movesOf(append(others, du)), 0)).To(HaveLen(before))
+		Expect(q.reserve(preparation, &du, movesOf(append(others, du)), 0)).To(HaveLen(before))
 	},
 	Entry("alone", queued("a", 1, isNew), 0),
 	Entry("being prepared counts, though younger", queued("a", 9, ""), 2, queued("b", 1, accepted), queued("c", 1, prepared)),
@@ -53,7 +53,7 @@ func (c *crowd) step() {
 		c.cache[i] = *du
 	case 1, 2:
 		// A pass over what the cache shows. Its write fails with a conflict where the cache is old.
-		if seen := c.cache[i]; isUnaccepted(&seen) && len(c.queue.claim(preparation, &seen, movesOf(c.cache), c.limit)) < c.limit && isUnaccepted(du) {
+		if seen := c.cache[i]; isUnaccepted(&seen) && len(c.queue.reserve(preparation, &seen, movesOf(c.cache), c.limit)) < c.limit && isUnaccepted(du) {
 			du.Status.Phase = accepted
 		}
 	case 3:
@@ -97,24 +97,24 @@ var _ = Describe("a claim", func() {
 
 	It("holds for whoever could not write it, although an older one has come since", func() {
 		q := &queue{}
-		Expect(q.claim(preparation, &b, movesOf([]v2alpha1.DataUpload{b}), 1)).To(BeEmpty())
-		Expect(q.claim(preparation, &a, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(HaveLen(1))
-		Expect(q.claim(preparation, &b, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(BeEmpty())
+		Expect(q.reserve(preparation, &b, movesOf([]v2alpha1.DataUpload{b}), 1)).To(BeEmpty())
+		Expect(q.reserve(preparation, &a, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(HaveLen(1))
+		Expect(q.reserve(preparation, &b, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(BeEmpty())
 	})
 
 	It("is forgotten with its DataUpload", func() {
 		q := &queue{}
-		Expect(q.claim(preparation, &a, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(BeEmpty())
-		q.release(placeOf(&a))
-		Expect(q.claim(preparation, &b, movesOf([]v2alpha1.DataUpload{b}), 1)).To(BeEmpty())
+		Expect(q.reserve(preparation, &a, movesOf([]v2alpha1.DataUpload{a, b}), 1)).To(BeEmpty())
+		q.release(memberOf(&a))
+		Expect(q.reserve(preparation, &b, movesOf([]v2alpha1.DataUpload{b}), 1)).To(BeEmpty())
 	})
 
 	It("is not its namesake's", func() {
 		q := &queue{}
 		namesake := queued("a", 1, "")
 		namesake.UID = "other"
-		Expect(q.claim(preparation, &a, movesOf([]v2alpha1.DataUpload{a}), 1)).To(BeEmpty())
-		Expect(q.claim(preparation, &namesake, movesOf([]v2alpha1.DataUpload{queued("c", 2, accepted), namesake}), 1)).To(HaveLen(1))
+		Expect(q.reserve(preparation, &a, movesOf([]v2alpha1.DataUpload{a}), 1)).To(BeEmpty())
+		Expect(q.reserve(preparation, &namesake, movesOf([]v2alpha1.DataUpload{queued("c", 2, accepted), namesake}), 1)).To(HaveLen(1))
 	})
 })
 
@@ -123,8 +123,8 @@ var _ = DescribeTable("those that fit in", func(limit int, want ...string) {
 		queued("young", 1, ""), queued("old", 9, ""), queued("a", 2, accepted), queued("b", 3, prepared), queued("middle", 5, isNew),
 	}
 	var names []string
-	for _, move := range thatFitIn(movesOf(unstarted), limit) {
-		names = append(names, move.GetName())
+	for _, transfer := range thatFitIn(movesOf(unstarted), limit) {
+		names = append(names, transfer.GetName())
 	}
 	Expect(names).To(ConsistOf(want))
 },
@@ -136,8 +136,8 @@ var _ = DescribeTable("those that fit in", func(limit int, want ...string) {
 	Entry("are all without a limit", 0, "old", "middle", "young"),
 )
 
-var _ = DescribeTable("a place in the queue is described", func(place int, words string) {
-	Expect(describePlace(place)).To(Equal(words))
+var _ = DescribeTable("a place in the queue is described", func(key int, words string) {
+	Expect(describePlace(key)).To(Equal(words))
 },
 	Entry(nil, 1, "place 1"), Entry(nil, 10, "place 10"), Entry(nil, 11, "after place 10"), Entry(nil, 20, "after place 10"),
 	Entry(nil, 21, "after place 20"), Entry(nil, 999, "after place 500"), Entry(nil, 5000, "after place 1000"),
@@ -148,10 +148,10 @@ var _ = Describe("DataDownloads", func() {
 		like := queued(name, age, phase)
 		return &v2alpha1.DataDownload{ObjectMeta: like.ObjectMeta, Status: v2alpha1.DataDownloadStatus{TransferStatus: like.Status.TransferStatus}}
 	}
-	namesOf := func(moves []v2alpha1.Transfer) []string {
+	namesOf := func(transfers []v2alpha1.Transfer) []string {
 		var names []string
-		for _, move := range moves {
-			names = append(names, move.GetName())
+		for _, transfer := range transfers {
+			names = append(names, transfer.GetName())
 		}
 		return names
 	}
@@ -160,15 +160,15 @@ var _ = Describe("DataDownloads", func() {
 		return &du
 	}
 
-	DescribeTable("wait in one line with DataUploads, and go first", func(l line, waits, passed v2alpha1.Phase) {
+	DescribeTable("wait in one line with DataUploads, and go first", func(l gate, waits, passed v2alpha1.Phase) {
 		youngRestore, oldBackup := download("young-restore", 1, waits), upload("old-backup", 9, waits)
 		all := []v2alpha1.Transfer{oldBackup, youngRestore, download("old-restore", 5, waits)}
-		Expect(namesOf((&queue{}).claim(l, youngRestore, all, 0))).To(ConsistOf("old-restore"))
-		Expect(namesOf((&queue{}).claim(l, oldBackup, all, 0))).To(ConsistOf("old-restore", "young-restore"))
+		Expect(namesOf((&queue{}).reserve(l, youngRestore, all, 0))).To(ConsistOf("old-restore"))
+		Expect(namesOf((&queue{}).reserve(l, oldBackup, all, 0))).To(ConsistOf("old-restore", "young-restore"))
 
 		By("but they do not push out a DataUpload that has passed")
 		all = []v2alpha1.Transfer{upload("running-backup", 1, passed), youngRestore}
-		Expect(namesOf((&queue{}).claim(l, youngRestore, all, 1))).To(ConsistOf("running-backup"))
+		Expect(namesOf((&queue{}).reserve(l, youngRestore, all, 1))).To(ConsistOf("running-backup"))
 	},
 		Entry("for a slot on the node", slots, prepared, inProgress),
 		Entry("to be prepared", preparation, isNew, accepted),

@@ -97,10 +97,10 @@ func repositoryOutcome(repository *velerov1.BackupRepository) error {
 }
 
 // repositoryLabels are how Velero finds the BackupRepository of a DataUpload or DataDownload.
-func repositoryLabels(move v2alpha1.Transfer) map[string]string {
+func repositoryLabels(transfer v2alpha1.Transfer) map[string]string {
 	return map[string]string{
-		velerov1.VolumeNamespaceLabel: velerov1.LabelValue(move.TransferSpec().SourceNamespace),
-		velerov1.StorageLocationLabel: velerov1.LabelValue(move.TransferSpec().BackupStorageLocation),
+		velerov1.VolumeNamespaceLabel: velerov1.LabelValue(transfer.TransferSpec().SourceNamespace),
+		velerov1.StorageLocationLabel: velerov1.LabelValue(transfer.TransferSpec().BackupStorageLocation),
 		velerov1.RepositoryTypeLabel:  velerov1.RepositoryTypeKopia,
 	}
 }

@@ -45,26 +45,26 @@ type Scope struct {
 }
 
 // observe reads what exists for a DataUpload or DataDownload of either kind. It costs no API call.
-func (e *Engine) observe(ctx context.Context, move v2alpha1.Transfer) (*Scope, error) {
-	s := e.NewScope(move)
+func (e *Engine) observe(ctx context.Context, transfer v2alpha1.Transfer) (*Scope, error) {
+	s := e.NewScope(transfer)
 	resume(s.Object)
-	s.Expired = s.Phase() == accepted && !s.Now.Before(e.prepareDeadline(move))
+	s.Expired = s.Phase() == accepted && !s.Now.Before(e.prepareDeadline(transfer))
 	var err error
-	if s.Pod, err = Owned(ctx, e.Client, move, &corev1.Pod{}); err != nil {
+	if s.Pod, err = Owned(ctx, e.Client, transfer, &corev1.Pod{}); err != nil {
 		return nil, err
 	}
-	if s.Pod != nil && s.Phase() == accepted && attempts.IsLost(move, s.Pod.UID) {
+	if s.Pod != nil && s.Phase() == accepted && attempts.IsLost(transfer, s.Pod.UID) {
 		s.Pod, s.LostPod = nil, s.Pod
 	}
-	s.PVC, err = Owned(ctx, e.Client, move, &corev1.PersistentVolumeClaim{})
+	s.PVC, err = Owned(ctx, e.Client, transfer, &corev1.PersistentVolumeClaim{})
 	return s, err
 }
 
 // NewScope is a scope in which nothing is read yet.
-func (e *Engine) NewScope(move v2alpha1.Transfer) *Scope {
+func (e *Engine) NewScope(transfer v2alpha1.Transfer) *Scope {
 	return &Scope{
-		read: move, Object: move.DeepCopyObject().(v2alpha1.Transfer), Now: e.Clock.Now(),
-		Log: e.Log.WithField(logField(move.TransferKind()), move.GetNamespace()+"/"+move.GetName()),
+		read: transfer, Object: transfer.DeepCopyObject().(v2alpha1.Transfer), Now: e.Clock.Now(),
+		Log: e.Log.WithField(logField(transfer.TransferKind()), transfer.GetNamespace()+"/"+transfer.GetName()),
 	}
 }
 

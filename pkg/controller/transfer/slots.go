@@ -13,14 +13,14 @@ import (
 
 // slots are what those wait for that are prepared on a node: no more than the configuration says may move data there at a
 // time, DataUploads and DataDownloads together.
-var slots = line{waits: isPrepared, passed: holdsSlot}
+var slots = gate{waits: isPrepared, passed: holdsSlot}
 
-func isPrepared(move v2alpha1.Transfer) bool {
-	return move.TransferStatus().Phase == prepared
+func isPrepared(transfer v2alpha1.Transfer) bool {
+	return transfer.TransferStatus().Phase == prepared
 }
 
-func holdsSlot(move v2alpha1.Transfer) bool {
-	return move.TransferStatus().Phase == inProgress || move.TransferStatus().Phase == canceling
+func holdsSlot(transfer v2alpha1.Transfer) bool {
+	return transfer.TransferStatus().Phase == inProgress || transfer.TransferStatus().Phase == canceling
 }
 
 // slotsOf returns how many may move data on a node at a time. A node that is not known has no labels.
@@ -37,13 +37,13 @@ func holders(before []v2alpha1.Transfer) string {
 	const most = 3
 	var names []string
 	more := 0
-	for _, move := range before {
+	for _, transfer := range before {
 		switch {
-		case !holdsSlot(move):
+		case !holdsSlot(transfer):
 		case len(names) == most:
 			more++
 		default:
-			names = append(names, move.TransferKind()+" "+move.GetName())
+			names = append(names, transfer.TransferKind()+" "+transfer.GetName())
 		}
 	}
 	if len(names) == 0 {

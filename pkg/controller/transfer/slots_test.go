@@ -16,7 +16,7 @@ import (
 
 // movesOf are the same as what queues are made of.
 func movesOf(dataUploads []v2alpha1.DataUpload) []v2alpha1.Transfer {
-	return allMoves(&v2alpha1.DataUploadList{Items: dataUploads}, &v2alpha1.DataDownloadList{})
+	return allTransfers(&v2alpha1.DataUploadList{Items: dataUploads}, &v2alpha1.DataDownloadList{})
 }
 
 func queued(name string, age int, phase v2alpha1.Phase) v2alpha1.DataUpload {
@@ -30,7 +30,7 @@ func queued(name string, age int, phase v2alpha1.Phase) v2alpha1.DataUpload {
 
 var _ = DescribeTable("how many are before a DataUpload that is prepared", func(du v2alpha1.DataUpload, before int, others ...v2alpha1.DataUpload) {
 	q := &queue{}
-	Expect(q.claim(slots, &du, movesOf(append(others, du)), 0)).To(HaveLen(before))
+	Expect(q.reserve(slots, &du, movesOf(append(others, du)), 0)).To(HaveLen(before))
 },
 	Entry("alone", queued("a", 1, prepared), 0),
 	Entry("behind one that moves data, though that is younger", queued("a", 9, prepared), 1, queued("b", 1, inProgress)),
@@ -74,7 +74,7 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 					for _, other := range cache {
 						onNode = append(onNode, other)
 					}
-					if len(q.claim(slots, &seen, movesOf(onNode), limit)) < limit && random.IntN(4) > 0 { // else the write fails
+					if len(q.reserve(slots, &seen, movesOf(onNode), limit)) < limit && random.IntN(4) > 0 { // else the write fails
 						du.Status.Phase = inProgress
 					}
 				}

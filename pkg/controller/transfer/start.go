@@ -24,11 +24,11 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 	if err != nil {
 		return err
 	}
-	onNode, err := e.moves(ctx, client.MatchingFields{nodeIndex: status.Node})
+	onNode, err := e.transfers(ctx, client.MatchingFields{nodeIndex: status.Node})
 	if err != nil {
 		return err
 	}
-	if before := e.Queues.toStart.claim(slots, s.Object, onNode, limit); len(before) >= limit {
+	if before := e.Queues.toStart.reserve(slots, s.Object, onNode, limit); len(before) >= limit {
 		return Wait(expose.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: %s in its queue, %d at a time",

@@ -24,7 +24,7 @@ func (e *Engine) write(ctx context.Context, s *Scope) error {
 	}
 	s.Status().Message = truncate(s.Status().Message)
 	if s.phaseChanged() {
-		forgetOld(s)
+		dropReason(s)
 	}
 	before := s.read
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})

@@ -18,13 +18,13 @@ import (
 const templateMissing = "AgentDaemonSetMissing"
 
 // MoverTemplate is what pods have in common: what they take over from the agent, with an account and Secrets of their own.
-func (e *Engine) MoverTemplate(ctx context.Context, move v2alpha1.Transfer) (expose.AgentTemplate, error) {
+func (e *Engine) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) (expose.AgentTemplate, error) {
 	template, err := e.agentTemplate(ctx)
 	if err != nil {
 		return template, err
 	}
 	location := &velerov1.BackupStorageLocation{}
-	name := move.TransferSpec().BackupStorageLocation
+	name := transfer.TransferSpec().BackupStorageLocation
 	if err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location); err != nil {
 		return template, fmt.Errorf("reading backup storage location %s: %w", name, err)
 	}

@@ -25,45 +25,45 @@ type Unattended struct {
 // Tell writes why no agent works into everything that has not ended, unless it stands there already. Several agents may do it
 // side by side: who comes second finds it done.
 func (u Unattended) Tell(ctx context.Context, why string) error {
-	moves, err := u.moves(ctx)
+	transfers, err := u.transfers(ctx)
 	if err != nil {
 		return err
 	}
 	var failures []error
-	for _, move := range moves {
-		if !isOurs(move) || move.TransferStatus().Phase.IsTerminal() {
+	for _, transfer := range transfers {
+		if !isOurs(transfer) || transfer.TransferStatus().Phase.IsTerminal() {
 			continue
 		}
-		reason := expose.Reason{Code: noLeader, Message: "no agent works on " + move.TransferKind() + "s", Quote: why}
-		if err := u.tell(ctx, move, reason); err != nil {
+		reason := expose.Reason{Code: noLeader, Message: "no agent works on " + transfer.TransferKind() + "s", Quote: why}
+		if err := u.tell(ctx, transfer, reason); err != nil {
 			failures = append(failures, err)
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func (u Unattended) moves(ctx context.Context) ([]v2alpha1.Transfer, error) {
+func (u Unattended) transfers(ctx context.Context) ([]v2alpha1.Transfer, error) {
 	uploads, downloads := &v2alpha1.DataUploadList{}, &v2alpha1.DataDownloadList{}
 	for _, list := range []client.ObjectList{uploads, downloads} {
 		if err := u.Client.List(ctx, list, client.InNamespace(u.Namespace)); err != nil {
 			return nil, fmt.Errorf("listing dataUploads and dataDownloads: %w", err)
 		}
 	}
-	return allMoves(uploads, downloads), nil
+	return allTransfers(uploads, downloads), nil
 }
 
-func (u Unattended) tell(ctx context.Context, move v2alpha1.Transfer, reason expose.Reason) error {
-	before := move.DeepCopyObject().(v2alpha1.Transfer)
-	if !record(move, reason, reason.Text()) {
+func (u Unattended) tell(ctx context.Context, transfer v2alpha1.Transfer, reason expose.Reason) error {
+	before := transfer.DeepCopyObject().(v2alpha1.Transfer)
+	if !record(transfer, reason, reason.Text()) {
 		return nil
 	}
-	err := u.Client.Patch(ctx, move, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := u.Client.Patch(ctx, transfer, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	switch {
 	case isOutdated(err):
 		return nil // somebody was faster, or it is gone; the next look tells
 	case err != nil:
-		return fmt.Errorf("telling %s %s: %w", move.TransferKind(), move.GetName(), err)
+		return fmt.Errorf("telling %s %s: %w", transfer.TransferKind(), transfer.GetName(), err)
 	}
-	u.Events.Eventf(move, nil, corev1.EventTypeWarning, noLeader, actionPrepare, "%s", move.TransferStatus().Message)
+	u.Events.Eventf(transfer, nil, corev1.EventTypeWarning, noLeader, actionPrepare, "%s", transfer.TransferStatus().Message)
 	return nil
 }

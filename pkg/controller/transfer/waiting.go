@@ -15,28 +15,28 @@ const noLeader = "NoLeader"
 
 // record writes into a DataUpload or DataDownload what it waits for, in a text that holds the reason's. It tells whether that is news,
 // worth an Event. What another component says again with other numbers is not even written; our own words are.
-func record(move v2alpha1.Transfer, reason expose.Reason, text string) bool {
+func record(transfer v2alpha1.Transfer, reason expose.Reason, text string) bool {
 	cause := reason.Cause()
-	known := move.GetAnnotations()[waitingForAnnotation] == cause
-	if known && reason.Quote != "" && strings.Contains(move.TransferStatus().Message, reason.Message) {
+	known := transfer.GetAnnotations()[waitingForAnnotation] == cause
+	if known && reason.Quote != "" && strings.Contains(transfer.TransferStatus().Message, reason.Message) {
 		return false
 	}
-	move.TransferStatus().Message = truncate(text)
-	SetAnnotation(move, waitingForAnnotation, cause)
+	transfer.TransferStatus().Message = truncate(text)
+	SetAnnotation(transfer, waitingForAnnotation, cause)
 	return !known
 }
 
-// forgetOld is for what reaches another phase: what it waits for next is news again.
-func forgetOld(s *Scope) {
+// dropReason is for what reaches another phase: what it waits for next is news again.
+func dropReason(s *Scope) {
 	if s.Object.GetAnnotations()[waitingForAnnotation] == s.read.GetAnnotations()[waitingForAnnotation] {
 		delete(s.Object.GetAnnotations(), waitingForAnnotation)
 	}
 }
 
 // resume takes back that no agent leads: this one does.
-func resume(move v2alpha1.Transfer) {
-	if strings.HasPrefix(move.GetAnnotations()[waitingForAnnotation], noLeader+"/") {
-		delete(move.GetAnnotations(), waitingForAnnotation)
-		move.TransferStatus().Message = ""
+func resume(transfer v2alpha1.Transfer) {
+	if strings.HasPrefix(transfer.GetAnnotations()[waitingForAnnotation], noLeader+"/") {
+		delete(transfer.GetAnnotations(), waitingForAnnotation)
+		transfer.TransferStatus().Message = ""
 	}
 }

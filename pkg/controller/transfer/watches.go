@@ -60,13 +60,13 @@ func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
 		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	// Both kinds wait in the same queues.
-	for _, move := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
+	for _, transfer := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
 		controlled.
-			Watches(move, handler.EnqueueRequestsFromMapFunc(e.waitingForSlot), onlyUpdates(freesSlot)).
-			Watches(move, handler.EnqueueRequestsFromMapFunc(e.nextToPrepare), onlyUpdates(leavesPreparation))
+			Watches(transfer, handler.EnqueueRequestsFromMapFunc(e.waitingForSlot), onlyUpdates(freesSlot)).
+			Watches(transfer, handler.EnqueueRequestsFromMapFunc(e.nextToPrepare), onlyUpdates(leavesPreparation))
 	}
 	if e.ConfigChanges != nil {
-		controlled.WatchesRawSource(source.Channel(e.ConfigChanges, handler.TypedEnqueueRequestsFromMapFunc(e.heldBack)))
+		controlled.WatchesRawSource(source.Channel(e.ConfigChanges, handler.TypedEnqueueRequestsFromMapFunc(e.queued)))
 	}
 	return controlled
 }
@@ -77,11 +77,11 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	if err := AddIndex(ctx, indexer, &corev1.Event{}, eventObjectIndex, eventObject); err != nil {
 		return err
 	}
-	for _, move := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
+	for _, transfer := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
 		for field, value := range map[string]func(v2alpha1.Transfer) string{
 			nodeIndex: unsettledNode, acceptedIndex: acceptedKey, unstartedIndex: unstartedKey,
 		} {
-			err := AddIndex(ctx, indexer, move, field, func(o client.Object) string { return value(o.(v2alpha1.Transfer)) })
+			err := AddIndex(ctx, indexer, transfer, field, func(o client.Object) string { return value(o.(v2alpha1.Transfer)) })
 			if err != nil {
 				return err
 			}
@@ -107,15 +107,15 @@ func AddIndex(
 }
 
 // unsettledNode is the node of what is not done; thousands of old ones need not be looked through.
-func unsettledNode(move v2alpha1.Transfer) string {
-	if move.TransferStatus().Phase.IsTerminal() {
+func unsettledNode(transfer v2alpha1.Transfer) string {
+	if transfer.TransferStatus().Phase.IsTerminal() {
 		return ""
 	}
-	return move.TransferStatus().Node
+	return transfer.TransferStatus().Node
 }
 
-func acceptedKey(move v2alpha1.Transfer) string {
-	if move.TransferStatus().Phase != accepted {
+func acceptedKey(transfer v2alpha1.Transfer) string {
+	if transfer.TransferStatus().Phase != accepted {
 		return ""
 	}
 	return "true"
@@ -129,12 +129,12 @@ func matters(change event.UpdateEvent) bool {
 }
 
 func withoutProgress(obj client.Object) client.Object {
-	move := obj.DeepCopyObject().(v2alpha1.Transfer)
-	move.TransferStatus().Progress = v2alpha1.DataMoveOperationProgress{}
-	move.SetResourceVersion("")
-	move.SetGeneration(0)
-	move.SetManagedFields(nil)
-	return move
+	transfer := obj.DeepCopyObject().(v2alpha1.Transfer)
+	transfer.TransferStatus().Progress = v2alpha1.DataMoveOperationProgress{}
+	transfer.SetResourceVersion("")
+	transfer.SetGeneration(0)
+	transfer.SetManagedFields(nil)
+	return transfer
 }
 
 // freesSlot tells whether a DataUpload or DataDownload left the queue of its node: it has ended, or its attempt was lost.
@@ -175,10 +175,10 @@ func (e *Engine) allAccepted(ctx context.Context, _ client.Object) []reconcile.R
 }
 
 func (e *Engine) list(ctx context.Context, index client.MatchingFields) []reconcile.Request {
-	moves, err := e.moves(ctx, index)
+	transfers, err := e.transfers(ctx, index)
 	if err != nil {
 		e.Log.WithError(err).Warn("cannot find out whom to look at; all are looked at again within " + resync.String())
 		return nil
 	}
-	return e.requestsFor(moves)
+	return e.requestsFor(transfers)
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
-// letGo removes restore pod and restorePVC from the volume. A volume that is still mounted would be mounted twice.
-func (r *Reconciler) letGo(ctx context.Context, s *scope, h *hands) (string, error) {
+// release removes restore pod and restorePVC from the volume. A volume that is still mounted would be mounted twice.
+func (r *Reconciler) release(ctx context.Context, s *scope, h *handOver) (string, error) {
 	if waitsFor, err := r.RemovePod(ctx, s.Scope); waitsFor != "" || err != nil {
-		return waiting(waitsFor), err
+		return beingDeleted(waitsFor), err
 	}
 	if isFor(h.target, h.pv.Name) {
 		return "", nil // that comes after the restorePVC is gone
@@ -21,13 +21,13 @@ func (r *Reconciler) letGo(ctx context.Context, s *scope, h *hands) (string, err
 		return "", nil
 	}
 	if transfer.IsDeleting(s.PVC) {
-		return waiting("restorePVC " + s.PVC.Name), nil
+		return beingDeleted("restorePVC " + s.PVC.Name), nil
 	}
 	// Its volume is retained, so the PVC alone goes.
-	return waiting("restorePVC " + s.PVC.Name), r.Delete(ctx, "restorePVC", s.PVC)
+	return beingDeleted("restorePVC " + s.PVC.Name), r.Delete(ctx, "restorePVC", s.PVC)
 }
 
-func waiting(what string) string {
+func beingDeleted(what string) string {
 	if what == "" {
 		return ""
 	}
