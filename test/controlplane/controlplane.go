@@ -64,6 +64,8 @@ func Start(options ...Option) (*ControlPlane, error) {
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  stopTimeout,
 	}
+	// A queue for requests, where nobody competes, is work for nothing.
+	environment.ControlPlane.GetAPIServer().Configure().Set("enable-priority-and-fairness", "false")
 	for _, option := range options {
 		option(environment)
 	}

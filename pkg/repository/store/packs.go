@@ -1,23 +1,27 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/kopia/kopia/repo/blob"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
 	// metadataPack begins the IDs of packs with directories and the like.
 	metadataPack = "q"
 
-	// packSize is a little more than the size of packs.
+	// packSize is a little more than what a pack is filled to.
 	packSize = 21 << 20
 
-	// MaxCachedPacks bounds the memory for packs of each kind.
+	// MaxCachedPacks full packs of each kind are cached at the most.
 	MaxCachedPacks = 6
 
 	// parallelPacks is how many packs are read at the same time.
@@ -33,8 +37,29 @@ type Packs struct {
 	metadata bool
 
 	mutex  sync.Mutex
-	cached map[blob.ID][]byte
-	order  map[bool][]blob.ID // of packs with metadata, and of others; the oldest first
+	caches map[bool]*packCache // of packs with metadata, and of others
+	reads  singleflight.Group
+}
+
+// packCache keeps the packs that were used last, as many as fit into its bytes.
+type packCache struct {
+	packs *simplelru.LRU[blob.ID, []byte]
+	bytes int
+}
+
+func newPackCache() *packCache {
+	c := &packCache{}
+	c.packs, _ = simplelru.NewLRU(math.MaxInt, func(_ blob.ID, pack []byte) { c.bytes -= len(pack) }) // fails for sizes below 1 only
+	return c
+}
+
+func (c *packCache) put(id blob.ID, pack []byte) {
+	c.packs.Remove(id)
+	for c.bytes+len(pack) > MaxCachedPacks*packSize && c.packs.Len() > 0 {
+		c.packs.RemoveOldest()
+	}
+	c.packs.Add(id, pack)
+	c.bytes += len(pack)
 }
 
 // Prefetch reads packs, unless they are cached. It is no more than a hint: what is not cached is read by itself.
@@ -53,49 +78,59 @@ func (p *Packs) CacheMetadata() { p.metadata = true }
 // CachesMetadata tells whether CacheMetadata was called: then Kopia has no cache of its own.
 func (p *Packs) CachesMetadata() bool { return p.metadata }
 
+// read caches a pack. Whoever wants one that is being read waits for that.
 func (p *Packs) read(ctx context.Context, id blob.ID) error {
 	if p.get(id) != nil {
 		return nil
 	}
-	var pack blobBuffer
-	pack.Grow(packSize)
-	if err := p.Storage.GetBlob(ctx, id, 0, -1, &pack); err != nil {
-		return err
+	_, err, _ := p.reads.Do(string(id), func() (any, error) {
+		if p.get(id) != nil {
+			return nil, nil
+		}
+		pack, err := p.readWhole(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		if p.caches == nil {
+			p.caches = map[bool]*packCache{true: newPackCache(), false: newPackCache()}
+		}
+		p.caches[isMetadata(id)].put(id, pack)
+		return nil, nil
+	})
+	return err
+}
+
+// readWhole asks for the size first: a buffer that grows takes up to three times the memory.
+func (p *Packs) readWhole(ctx context.Context, id blob.ID) ([]byte, error) {
+	stored, err := p.GetMetadata(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	p.put(id, pack.Bytes())
-	return nil
+	var pack blobBuffer
+	pack.Grow(int(stored.Length) + bytes.MinRead) // else it grows once more to meet the end
+	if err := p.Storage.GetBlob(ctx, id, 0, -1, &pack); err != nil {
+		return nil, err
+	}
+	return pack.Bytes(), nil
 }
 
 func (p *Packs) get(id blob.ID) []byte {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	return p.cached[id]
-}
-
-func (p *Packs) put(id blob.ID, pack []byte) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if p.cached == nil {
-		p.cached, p.order = map[blob.ID][]byte{}, map[bool][]blob.ID{}
+	if p.caches == nil {
+		return nil
 	}
-	if _, cached := p.cached[id]; cached {
-		return
-	}
-	p.cached[id] = pack
-	kind := isMetadata(id)
-	order := append(p.order[kind], id)
-	for len(order) > MaxCachedPacks {
-		delete(p.cached, order[0])
-		order = order[1:]
-	}
-	p.order[kind] = order
+	pack, _ := p.caches[isMetadata(id)].packs.Get(id)
+	return pack
 }
 
 // Clear empties the cache.
 func (p *Packs) Clear() {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.cached, p.order = nil, nil
+	p.caches = nil
 }
 
 // GetBlob reads a part of a blob, or all of it.
