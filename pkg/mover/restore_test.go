@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/repositorytest"
 	"github.com/node-agent/node-agent/pkg/repository/restore"
 	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
@@ -122,6 +124,19 @@ func (r *fakeRestorer) Verify(_ context.Context, request restore.Request) error 
 
 func (*fakeRestorer) Close(context.Context) error { return nil }
 
+// filesIn are the files below a directory.
+func filesIn(dir string) []string {
+	GinkgoHelper()
+	var found []string
+	Expect(filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			found = append(found, path)
+		}
+		return err
+	})).To(Succeed())
+	return found
+}
+
 var _ = Describe("A mover of a DataDownload", func() {
 	It("waits for InProgress, restores and reports", func(ctx context.Context) {
 		b := newRestoreBench(ctx, v2alpha1.PhaseAccepted)
@@ -150,11 +165,8 @@ var _ = Describe("A mover of a DataDownload", func() {
 		Expect(watches).To(Equal(1))
 	})
 
-	It("goes on where an earlier attempt has ended, from a location that is read-only, with a cache on a volume", func(ctx context.Context) {
+	It("goes on where an earlier attempt has ended, with a cache on a volume", func(ctx context.Context) {
 		b := newRestoreBench(ctx, v2alpha1.PhaseInProgress)
-		location := &velerov1.BackupStorageLocation{}
-		location.Namespace, location.Name = b.namespace, locationName
-		Expect(k8s.Patch(ctx, location, mergePatch(`{"spec":{"accessMode":"ReadOnly"}}`))).To(Succeed())
 		lost := &v2alpha1.DataDownload{}
 		attempts.Record(lost, attempts.Lost{At: metav1.Now(), Reason: "evicted"})
 		b.patchDD(ctx, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, attempts.Annotation, lost.Annotations[attempts.Annotation]))
@@ -271,7 +283,7 @@ var _ = Describe("A mover of a DataDownload", func() {
 		}, restoreFailure+"1 entry of the volume not as in the snapshot: a/b: byte 7 differs"),
 	)
 
-	It("restores from a real repository", func(ctx context.Context) {
+	DescribeTable("restores from a real repository", func(ctx context.Context, accessMode velerov1.BackupStorageLocationAccessMode) {
 		b := newRestoreBench(ctx, v2alpha1.PhaseInProgress)
 		access, err := location.Resolve(ctx, k8s, b.namespace, locationName, "shop", GinkgoT().TempDir(), b.options.Log)
 		Expect(err).NotTo(HaveOccurred())
@@ -285,6 +297,11 @@ var _ = Describe("A mover of a DataDownload", func() {
 			SourceNamespace: "shop", SourcePVC: "data", Path: volume, DataUploadUID: "uid",
 		})
 		Expect(err).NotTo(HaveOccurred())
+		repositorytest.AddManifests(ctx, opened)
+		place := &velerov1.BackupStorageLocation{}
+		place.Namespace, place.Name = b.namespace, locationName
+		Expect(k8s.Patch(ctx, place, mergePatch(`{"spec":{"accessMode":"`+string(accessMode)+`"}}`))).To(Succeed())
+		before := filesIn(access.Location.Spec.Config["fspath"])
 
 		b.patchDD(ctx, `{"spec":{"snapshotID":"`+uploaded.SnapshotID+`"}}`)
 		b.restore.VolumePath = GinkgoT().TempDir()
@@ -297,5 +314,9 @@ var _ = Describe("A mover of a DataDownload", func() {
 		Expect(result.ParseRestored(message)).To(HaveField("TotalBytes", int64(7)))
 		Expect(os.ReadFile(filepath.Join(b.restore.VolumePath, "file"))).To(BeEquivalentTo("content"))
 		Expect(filepath.Glob(filepath.Join(b.restore.CacheVolumePath, "kopia", "*"))).NotTo(BeEmpty())
-	})
+		Expect(filesIn(access.Location.Spec.Config["fspath"])).To(Equal(before), "nothing is written into the location")
+	},
+		Entry("in a location that may be written", velerov1.BackupStorageLocationReadWrite),
+		Entry("in a location that is read-only", velerov1.BackupStorageLocationReadOnly),
+	)
 })

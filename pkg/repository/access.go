@@ -26,7 +26,8 @@ type Access struct {
 	// repositories must not share one.
 	StateDir string
 
-	// Restore says that nothing is uploaded. Then there is no cache on disk if the repository is not too large for that.
+	// Restore says that nothing is uploaded. Then nothing is written into the location, and there is no cache on disk if the
+	// repository is not too large for that.
 	Restore bool
 
 	// CacheDir is an existing directory, on a volume of its own, for Kopia's caches. Four fifths of what is free there may be

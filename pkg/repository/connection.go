@@ -142,6 +142,8 @@ func (c *connection) writeConfig(ctx context.Context, access Access) (string, er
 		Caching: caching,
 		ClientOptions: repo.ClientOptions{
 			Hostname: clientHost, Username: clientUser, Description: "node-agent",
+			// Else even a look at the snapshots may write: with 16 contents of manifests Kopia makes one of them.
+			ReadOnly:                access.Restore || access.Writable() != nil,
 			FormatBlobCacheDuration: -1, // read the format from the store when opening, not a copy of an earlier time
 		},
 	})

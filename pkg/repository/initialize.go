@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/kopia/kopia/repo"
@@ -15,6 +16,10 @@ import (
 )
 
 const formatBlobID = format.KopiaRepositoryBlobID
+
+// repositoryBlob matches the IDs of all blobs that a repository may have: Kopia's format, logs, index, packs and sessions, and
+// Velero's marker.
+var repositoryBlob = regexp.MustCompile(`^(kopia\.|udmrepo\.|_log_|x[a-z][0-9]+(_|$)|[lmnpqs][0-9a-f]{16})`)
 
 // Initialize makes the repository, if it does not exist, so that a Velero server takes it for one of its own. Each step
 // looks first at what is there: it may be called again at any time, also after it was cut off between two steps.
@@ -65,11 +70,14 @@ func ensureFormat(ctx context.Context, storage blob.Storage, password string) er
 }
 
 // clearLeftovers removes what an initialisation that was cut off may leave before the format blob. Kopia refuses to
-// start over on top of it. Anything else is the data of a repository that has lost its format, and is not touched.
+// start over on top of it. Other blobs of Kopia's or Velero's are the data of a repository that has lost its format, and are
+// not touched. What neither of them has made, such as the marker of a folder or a README, is of no concern.
 func clearLeftovers(ctx context.Context, storage blob.Storage) error {
 	var found []blob.ID
 	err := storage.ListBlobs(ctx, "", func(metadata blob.Metadata) error {
-		found = append(found, metadata.BlobID)
+		if repositoryBlob.MatchString(string(metadata.BlobID)) {
+			found = append(found, metadata.BlobID)
+		}
 		return nil
 	})
 	if err != nil {

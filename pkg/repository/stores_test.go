@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -189,6 +190,13 @@ func (s *s3Store) read(namespace, name string) []byte {
 	content, err := io.ReadAll(object.Contents)
 	Expect(err).NotTo(HaveOccurred())
 	return content
+}
+
+// write writes a blob that holds little.
+func (s *s3Store) write(namespace, name string) {
+	meta := map[string]string{"Last-Modified": time.Now().UTC().Format(http.TimeFormat)}
+	_, err := s.backend.PutObject(bucket, s.key(namespace, name), meta, strings.NewReader("{}"), 2, nil)
+	Expect(err).NotTo(HaveOccurred())
 }
 
 func (s *s3Store) remove(namespace, name string) {

@@ -207,6 +207,39 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		}),
 	)
 
+	DescribeTable("is made where there is something else", func(ctx context.Context, names ...string) {
+		store := newS3Store()
+		for _, name := range names {
+			store.write(namespace, name)
+		}
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(Succeed())
+		_, err := upload.Run(ctx, open(ctx, store.access(namespace)), request(GinkgoT().TempDir()))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(store.blobs(namespace)).To(ContainElements(names))
+	},
+		Entry("the marker of a folder", ""),
+		Entry("a file that explains the folder", "README.md"),
+		Entry("a file that keeps the folder", ".keep"),
+		Entry("the configuration of storage classes", ".storageconfig"),
+		Entry("another folder", "sub/", "sub/file", "packs/p0123456789abcdef0123456789abcdef"),
+		Entry("a name that begins as one of Kopia's", "products", "xml", "sales.csv", "notes-2024"),
+	)
+
+	DescribeTable("is damaged without its format, whatever there is left of it", func(ctx context.Context, name string) {
+		store := newS3Store()
+		store.write(namespace, name)
+		Expect(repository.Initialize(ctx, store.access(namespace))).To(
+			MatchError(ContainSubstring("the repository is damaged: it holds 1 blobs, but not kopia.repository")))
+		Expect(store.blobs(namespace)).To(ConsistOf(name))
+	},
+		Entry("a pack", "p2a7d5bb1c35dd1d6fa9ecf2a5e9a6ae9-s1d7ea2b9f9b4b2ff12d"),
+		Entry("a pack of directories", "q2a7d5bb1c35dd1d6fa9ecf2a5e9a6ae9-s1d7ea2b9f9b4b2ff12d"),
+		Entry("an index", "xn0_2a7d5bb1c35dd1d6fa9ecf2a5e9a6ae9-s1d7ea2b9f9b4b2ff12d-c1"),
+		Entry("an index of an old version", "n2a7d5bb1c35dd1d6fa9ecf2a5e9a6ae9"),
+		Entry("a session", "s1d7ea2b9f9b4b2ff12d"),
+		Entry("the marker", "udmrepo.Repository"),
+	)
+
 	DescribeTable("is left alone if it is damaged", func(ctx context.Context, damage func(), text string) {
 		initialize(ctx, store.access(namespace))
 		damage()
