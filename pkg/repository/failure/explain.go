@@ -14,9 +14,10 @@ import (
 	"syscall"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
-	"github.com/minio/minio-go/v7"
 	"google.golang.org/api/googleapi"
 )
 
@@ -115,8 +116,11 @@ func final(err error) bool {
 
 // answerOf returns status and error code of an answer of the store, 0 if it gave none.
 func answerOf(err error) (status int, code string) {
-	if answer, ok := errors.AsType[minio.ErrorResponse](err); ok {
-		return answer.StatusCode, answer.Code
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() != 0 {
+		if named, ok := errors.AsType[smithy.APIError](err); ok {
+			code = named.ErrorCode()
+		}
+		return answer.HTTPStatusCode(), code
 	}
 	if answer, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return answer.StatusCode, answer.ErrorCode

@@ -7,15 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-)
 
-// settingCredentialsFile names a credentials file that is mounted into the pod.
-const settingCredentialsFile = "credentialsFile"
+	"github.com/node-agent/node-agent/pkg/location/settings"
+)
 
 // credentialsFile is the file that the location's own credentials are in, else the one that the location names, else
 // the one that an environment variable names, if that exists. It is empty if there is none.
 func (a Access) credentialsFile(variable string) (string, error) {
-	for _, file := range []string{a.CredentialsFile, a.setting(settingCredentialsFile)} {
+	for _, file := range []string{a.CredentialsFile, a.setting(settings.CredentialsFile)} {
 		if file == "" {
 			continue
 		}

@@ -11,11 +11,9 @@ import (
 	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/blob/filesystem"
 
+	"github.com/node-agent/node-agent/pkg/location/settings"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
-
-// settingFilesystemPath is the directory that takes the place of the bucket.
-const settingFilesystemPath = "fspath"
 
 const (
 	filesystemFileMode = 0o600
@@ -24,16 +22,16 @@ const (
 
 // openFilesystem opens a directory that is mounted at the same path wherever the location is used.
 func openFilesystem(ctx context.Context, access Access, create bool) (blob.Storage, error) {
-	root := access.setting(settingFilesystemPath)
+	root := access.setting(settings.FilesystemPath)
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("config.%s must be an absolute path, found %q", settingFilesystemPath, root)
+		return nil, fmt.Errorf("config.%s must be an absolute path, found %q", settings.FilesystemPath, root)
 	}
 	// The root is never created: a missing one is a volume that is not mounted here, and data written beside it would
 	// be lost with the pod.
 	if info, err := os.Stat(root); err != nil {
 		return nil, fmt.Errorf("directory %s of the location is not available here: %w", root, err)
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("config.%s must be a directory, but %s is none", settingFilesystemPath, root)
+		return nil, fmt.Errorf("config.%s must be a directory, but %s is none", settings.FilesystemPath, root)
 	}
 
 	options := &filesystem.Options{

@@ -4,27 +4,40 @@ import (
 	"context"
 
 	"github.com/kopia/kopia/repo/blob"
-	"github.com/kopia/kopia/repo/blob/gcs"
+	"github.com/kopia/kopia/repo/blob/retrying"
+
+	"github.com/node-agent/node-agent/pkg/location/settings"
+	"github.com/node-agent/node-agent/pkg/repository/store/gcs"
 )
 
-// openGCS opens a bucket of Google Cloud Storage. Without a credentials file Google's own default chain is used, which
-// includes workload identity; Kopia's client renews its tokens itself.
-func openGCS(ctx context.Context, access Access, create bool) (blob.Storage, error) {
+func openGCS(ctx context.Context, access Access, _ bool) (blob.Storage, error) {
 	options, err := gcsOptions(access)
 	if err != nil {
 		return nil, err
 	}
-	return gcs.New(ctx, options, create)
-}
-
-func gcsOptions(access Access) (*gcs.Options, error) {
-	bucket, err := access.bucket()
+	storage, err := gcs.New(ctx, options)
 	if err != nil {
 		return nil, err
+	}
+	return retrying.NewWrapper(storage), nil
+}
+
+func gcsOptions(access Access) (gcs.Options, error) {
+	bucket, err := access.bucket()
+	if err != nil {
+		return gcs.Options{}, err
 	}
 	file, err := access.credentialsFile("GOOGLE_APPLICATION_CREDENTIALS")
 	if err != nil {
-		return nil, err
+		return gcs.Options{}, err
 	}
-	return &gcs.Options{BucketName: bucket, Prefix: access.prefix(), ServiceAccountCredentialsFile: file}, nil
+	return gcs.Options{
+		Bucket:          bucket,
+		Prefix:          access.prefix(),
+		CredentialsFile: file,
+		KMSKey:          access.setting(settings.KMSKeyName),
+		Endpoint:        access.setting(settings.StoreEndpoint),
+		UniverseDomain:  access.setting(settings.UniverseDomain),
+		RootCA:          access.CACert,
+	}, nil
 }

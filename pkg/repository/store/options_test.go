@@ -1,20 +1,19 @@
 package store
 
 import (
-	"context"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 
-	"github.com/kopia/kopia/repo/blob/azure"
-	"github.com/kopia/kopia/repo/blob/gcs"
-	"github.com/kopia/kopia/repo/blob/s3"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/location/settings"
+	"github.com/node-agent/node-agent/pkg/repository/store/azure"
+	"github.com/node-agent/node-agent/pkg/repository/store/gcs"
+	"github.com/node-agent/node-agent/pkg/repository/store/s3"
 )
 
 // accessTo is the way to a location with the given settings.
@@ -64,95 +63,35 @@ var _ = Describe("Bucket and prefix", func() {
 })
 
 var _ = Describe("Options of S3", func() {
+	BeforeEach(func() { without("AWS_SHARED_CREDENTIALS_FILE") })
+
 	DescribeTable("follow the location", func(config map[string]string, change func(*s3.Options)) {
-		want := &s3.Options{BucketName: "bucket", Prefix: "a/b/kopia/shop/"}
-		change(want)
+		want := s3.Options{Bucket: "bucket", Prefix: "a/b/kopia/shop/"}
+		change(&want)
 		Expect(s3Options(accessTo(config, ""))).To(Equal(want))
 	},
 		Entry("of AWS", map[string]string{"region": "eu-west-1"}, func(o *s3.Options) { o.Region = "eu-west-1" }),
 		Entry("over HTTP", map[string]string{"s3Url": "http://minio:9000/", "region": "r"},
-			func(o *s3.Options) { o.Endpoint, o.DoNotUseTLS, o.Region = "minio:9000", true, "r" }),
+			func(o *s3.Options) { o.Endpoint, o.Region = "http://minio:9000", "r" }),
 		Entry("over HTTPS", map[string]string{"s3Url": "https://minio.example.com", "insecureSkipTLSVerify": "true"},
-			func(o *s3.Options) { o.Endpoint, o.DoNotVerifyTLS = "minio.example.com", true }),
-		Entry("whatever else the plugin knows", map[string]string{
-			"s3ForcePathStyle": "true", "publicUrl": "https://x", "kmsKeyId": "k", "checksumAlgorithm": "CRC32",
-		}, func(*s3.Options) {}),
+			func(o *s3.Options) { o.Endpoint, o.SkipTLSVerify = "https://minio.example.com", true }),
+		Entry("with the bucket in the path", map[string]string{"s3ForcePathStyle": "true"}, func(o *s3.Options) { o.Addressing = s3.AddressingPath }),
+		Entry("with the bucket in the host", map[string]string{"s3ForcePathStyle": "false"}, func(o *s3.Options) { o.Addressing = s3.AddressingHost }),
+		Entry("without what is not for data", map[string]string{"publicUrl": "https://x", "signatureVersion": "1"}, func(*s3.Options) {}),
 	)
 
-	DescribeTable("reject an s3Url", func(value, text string) {
-		_, err := s3Options(accessTo(map[string]string{"s3Url": value}, ""))
-		Expect(err).To(MatchError(And(ContainSubstring("config.s3Url"), ContainSubstring(text), Not(ContainSubstring("secret")))))
+	DescribeTable("reject", func(setting, value, text string) {
+		_, err := s3Options(accessTo(map[string]string{setting: value}, ""))
+		Expect(err).To(MatchError(And(ContainSubstring("config."+setting), ContainSubstring(text), Not(ContainSubstring("secret")))))
 	},
-		Entry("without a scheme", "minio:9000", "must be http://HOST"),
-		Entry("of another scheme", "ftp://minio", "must be http://HOST"),
-		Entry("with a path", "https://minio/path", "must not have a path or query, found https://minio/path"),
-		Entry("with a query", "https://minio?token=secret", "must not have a path or query"),
-		Entry("with a password", "https://user:secret@minio", "must not hold a user name or password"),
-		Entry("that is none", "https://[", "is not a URL"),
-	)
-
-	DescribeTable("find the region of a bucket", func(status int, region, expected, text string) {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodHead || r.URL.Path != "/bucket" {
-				status = http.StatusBadRequest
-			}
-			w.Header().Set("X-Amz-Bucket-Region", region)
-			w.Header().Set("Location", "http://127.0.0.1:1/")
-			w.WriteHeader(status)
-		}))
-		DeferCleanup(server.Close)
-		found, err := bucketRegion(context.Background(), server.URL, "bucket")
-		if text != "" {
-			Expect(err).To(MatchError(ContainSubstring(text)))
-			return
-		}
-		Expect(found, err).To(Equal(expected))
-	},
-		Entry("that may be read", http.StatusOK, "eu-west-1", "eu-west-1", ""),
-		Entry("that may not", http.StatusForbidden, "eu-west-1", "eu-west-1", ""),
-		Entry("that is elsewhere", http.StatusMovedPermanently, "eu-west-1", "eu-west-1", ""),
-		Entry("that does not exist", http.StatusNotFound, "", "", `bucket "bucket" does not exist`),
-		Entry("of a store that does not say", http.StatusOK, "", "", "set config.region"),
-	)
-})
-
-var _ = Describe("A file of profiles", func() {
-	const keys = "aws_access_key_id = AKID\naws_secret_access_key = a#b;c%(d)s\\\n"
-
-	BeforeEach(func() { without("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE") })
-
-	DescribeTable("gives the keys", func(content, profile, token string) {
-		found, err := s3Credentials(accessTo(map[string]string{"profile": profile}, content), "")
-		Expect(err).NotTo(HaveOccurred())
-		value, err := found.GetWithContext(nil)
-		Expect(err).NotTo(HaveOccurred())
-		Expect([]string{value.AccessKeyID, value.SecretAccessKey, value.SessionToken}).To(
-			Equal([]string{"AKID", `a#b;c%(d)s\`, token}))
-	},
-		Entry("of the default", "[default]\n"+keys, "", ""),
-		Entry("of a profile", "[default]\nx=y\n[mine]\n"+keys+"aws_session_token=T\n", "mine", "T"),
-		Entry("of a profile in a configuration", "[profile mine]\n"+keys, "mine", ""),
-	)
-
-	DescribeTable("is rejected", func(content, profile, text string) {
-		_, err := s3Credentials(accessTo(map[string]string{"profile": profile}, content), "")
-		Expect(err).To(MatchError(And(ContainSubstring(text), Not(ContainSubstring("a#b")))))
-	},
-		Entry("without the profile", "[a]\n"+keys+"[b]\n", "c", `profile "c" does not exist (found: a, b)`),
-		Entry("without keys", "[default]\naws_access_key_id=AKID\n", "", "neither aws_access_key_id with aws_secret_access_key nor role_arn is set"),
-		Entry("with a role alone", "[default]\nrole_arn=r\n"+keys, "", "role_arn needs web_identity_token_file or source_profile"),
-		Entry("with a role of a profile that does not exist", "[default]\nrole_arn=r\nsource_profile=x\n", "", `source_profile: profile "x" does not exist`),
-		Entry("with a chain of roles", "[default]\nrole_arn=r\nsource_profile=b\n[b]\nrole_arn=s\n", "", "a chain of roles is not supported"),
-		Entry("with a section that does not end", "[default\n"+keys, "", "is not a file of profiles"),
-	)
-
-	DescribeTable("names the token service", func(region, endpoint string) {
-		without("AWS_ENDPOINT_URL_STS")
-		Expect(stsEndpoint(region)).To(Equal(endpoint))
-	},
-		Entry(nil, "", "https://sts.amazonaws.com"),
-		Entry(nil, "eu-west-1", "https://sts.eu-west-1.amazonaws.com"),
-		Entry(nil, "cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn"),
+		Entry("a URL without a scheme", "s3Url", "minio:9000", "must be http://HOST"),
+		Entry("a URL of another scheme", "s3Url", "ftp://minio", "must be http://HOST"),
+		Entry("a URL with a path", "s3Url", "https://minio/path", "must not have a path or query, found https://minio/path"),
+		Entry("a URL with a query", "s3Url", "https://minio?token=secret", "must not have a path or query"),
+		Entry("a URL with a password", "s3Url", "https://user:secret@minio", "must not hold a user name or password"),
+		Entry("what is no URL", "s3Url", "https://[", "is not a URL"),
+		Entry("what is neither true nor false", "s3ForcePathStyle", "no", `must be "true" or "false", found "no"`),
+		Entry("what is neither true nor false", "insecureSkipTLSVerify", "yes", `must be "true" or "false", found "yes"`),
 	)
 })
 
@@ -161,48 +100,54 @@ var _ = Describe("Options of Azure", func() {
 
 	BeforeEach(func() {
 		without("AZURE_CREDENTIALS_FILE", "AZURE_CLOUD_NAME", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET",
-			"AZURE_CLIENT_CERTIFICATE", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE")
+			"AZURE_CLIENT_CERTIFICATE", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE",
+			"AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP")
 	})
 
-	settings := func(more map[string]string) map[string]string {
-		result := map[string]string{"storageAccount": "acct"}
-		maps.Copy(result, more)
-		return result
-	}
-
 	DescribeTable("follow the location and its credentials", func(config map[string]string, content string, change func(*azure.Options)) {
-		want := &azure.Options{
-			Container: "bucket", Prefix: "a/b/kopia/shop/", StorageAccount: "acct", StorageDomain: "blob.core.windows.net",
-		}
-		change(want)
-		Expect(azureOptions(accessTo(settings(config), content))).To(Equal(want))
+		settings := map[string]string{"storageAccount": "acct"}
+		maps.Copy(settings, config)
+		want := azure.Options{Container: "bucket", Prefix: "a/b/kopia/shop/", Account: "acct"}
+		change(&want)
+		Expect(azureOptions(accessTo(settings, content))).To(Equal(want))
 	},
 		Entry("with an account key", map[string]string{"storageAccountKeyEnvVar": "KEY"},
 			"# comment\n\n  KEY = 'k=='\nAZURE_CLOUD_NAME=AzureUSGovernmentCloud\n",
-			func(o *azure.Options) { o.StorageKey, o.StorageDomain = "k==", "blob.core.usgovcloudapi.net" }),
-		Entry("with a secret", nil, application+"export AZURE_CLIENT_SECRET=\"s\"\n",
-			func(o *azure.Options) { o.TenantID, o.ClientID, o.ClientSecret = "tenant", "client", "s" }),
+			func(o *azure.Options) { o.Key, o.Cloud = "k==", "AzureUSGovernmentCloud" }),
+		Entry("with a token", map[string]string{"storageAccountSASTokenEnvVar": "SAS"}, "SAS=sv=2024&sig=x%3D\n",
+			func(o *azure.Options) { o.SharedAccess = "sv=2024&sig=x%3D" }),
+		Entry("with a secret", map[string]string{"useAAD": "true"}, application+"export AZURE_CLIENT_SECRET=\"s\"\n",
+			func(o *azure.Options) {
+				o.AsIdentity, o.Identity = true, azure.Identity{Tenant: "tenant", Client: "client", Secret: "s"}
+			}),
 		Entry("with a web identity", nil, application+"AZURE_FEDERATED_TOKEN_FILE=/token\n",
 			func(o *azure.Options) {
-				o.TenantID, o.ClientID, o.AzureFederatedTokenFile = "tenant", "client", "/token"
+				o.Identity = azure.Identity{Tenant: "tenant", Client: "client", TokenFile: "/token"}
 			}),
-		Entry("at another address", map[string]string{"storageAccountURI": "http://acct.blob.example.com/", "storageAccountKeyEnvVar": "KEY"},
-			"KEY=k", func(o *azure.Options) { o.StorageKey, o.StorageDomain, o.DoNotUseTLS = "k", "blob.example.com", true }),
+		Entry("with a certificate", nil, application+"AZURE_CLIENT_CERTIFICATE_PATH=/c\nAZURE_CLIENT_CERTIFICATE_PASSWORD=p\nAZURE_CLIENT_SEND_CERTIFICATE_CHAIN=True\n",
+			func(o *azure.Options) {
+				o.Identity = azure.Identity{Tenant: "tenant", Client: "client", CertificateFile: "/c", CertificatePassword: "p", SendCertificateChain: true}
+			}),
+		Entry("with tenants", nil, "AZURE_ADDITIONALLY_ALLOWED_TENANTS=a;b\n",
+			func(o *azure.Options) { o.Identity = azure.Identity{OtherTenants: []string{"a", "b"}} }),
+		Entry("with a place to read the key", nil, "AZURE_SUBSCRIPTION_ID=sub\nAZURE_RESOURCE_GROUP=group\n",
+			func(o *azure.Options) { o.Subscription, o.ResourceGroup = "sub", "group" }),
+		Entry("with a place of the location's", map[string]string{"subscriptionId": "own", "resourceGroup": "mine"}, "AZURE_SUBSCRIPTION_ID=sub\nAZURE_RESOURCE_GROUP=group\n",
+			func(o *azure.Options) { o.Subscription, o.ResourceGroup = "own", "mine" }),
+		Entry("at another address", map[string]string{"storageAccountURI": "http://acct.blob.example.com/"}, "",
+			func(o *azure.Options) { o.Endpoint = "http://acct.blob.example.com/" }),
+		Entry("at an address without a scheme", map[string]string{"storageAccountURI": "acct.blob.example.com"}, "",
+			func(o *azure.Options) { o.Endpoint = "https://acct.blob.example.com" }),
 	)
 
 	DescribeTable("are rejected", func(config map[string]string, content, text string) {
-		_, err := azureOptions(accessTo(settings(config), content))
+		_, err := azureOptions(accessTo(config, content))
 		Expect(err).To(MatchError(And(ContainSubstring(text), Not(ContainSubstring("s3cr3t")))))
 	},
-		Entry("without an account", map[string]string{"storageAccount": ""}, "", "config.storageAccount is empty"),
-		Entry("without credentials", nil, "", "neither a storage account key"),
-		Entry("without a proof of identity", nil, application, "none of AZURE_CLIENT_SECRET"),
 		Entry("without the account key", map[string]string{"storageAccountKeyEnvVar": "KEY"}, "OTHER=s3cr3t", "names KEY, which is not in the credentials"),
+		Entry("without the token", map[string]string{"storageAccountSASTokenEnvVar": "SAS"}, "OTHER=s3cr3t", "names SAS, which is not in the credentials"),
 		Entry("with a line of another form", nil, "A=b\ns3cr3t\n", "line 2 is not of the form KEY=VALUE"),
-		Entry("with an unknown cloud", nil, "AZURE_CLOUD_NAME=Sky\n", `AZURE_CLOUD_NAME "Sky" is not known`),
-		Entry("with the address of another account", map[string]string{"storageAccountURI": "https://x.blob.example.com?sig=s3cr3t"}, "",
-			"config.storageAccountURI must be https://acct.<domain>, found https://x.blob.example.com"),
-		Entry("with a certificate that is missing", nil, application+"AZURE_CLIENT_CERTIFICATE_PATH=/does/not/exist\n", "read the client certificate"),
+		Entry("with a switch that is none", map[string]string{"useAAD": "yes"}, "", `config.useAAD must be "true" or "false"`),
 	)
 })
 
@@ -211,31 +156,59 @@ var _ = Describe("Options of Google Cloud Storage", func() {
 
 	It("follow the location", func() {
 		access := accessTo(nil, "{}")
-		Expect(gcsOptions(access)).To(Equal(&gcs.Options{
-			BucketName: "bucket", Prefix: "a/b/kopia/shop/", ServiceAccountCredentialsFile: access.CredentialsFile,
-		}))
+		Expect(gcsOptions(access)).To(Equal(gcs.Options{Bucket: "bucket", Prefix: "a/b/kopia/shop/", CredentialsFile: access.CredentialsFile}))
 	})
 
 	It("leave the credentials to the environment", func() {
-		Expect(gcsOptions(accessTo(nil, ""))).To(HaveField("ServiceAccountCredentialsFile", BeEmpty()))
+		Expect(gcsOptions(accessTo(nil, ""))).To(HaveField("CredentialsFile", BeEmpty()))
 	})
 
 	It("take the file that the location names", func() {
 		file := accessTo(nil, "{}").CredentialsFile
-		Expect(gcsOptions(accessTo(map[string]string{"credentialsFile": file}, ""))).To(HaveField("ServiceAccountCredentialsFile", file))
+		Expect(gcsOptions(accessTo(map[string]string{"credentialsFile": file}, ""))).To(HaveField("CredentialsFile", file))
 	})
 })
 
-var _ = Describe("A provider", func() {
-	DescribeTable("is known", func(provider string, config map[string]string, known bool) {
-		access := accessTo(config, "")
-		access.Location.Spec.Provider = provider
-		_, err := openerFor(access)
-		Expect(err == nil).To(Equal(known))
-	},
-		Entry(nil, "aws", nil, true), Entry(nil, "velero.io/aws", nil, true), Entry(nil, "azure", nil, true),
-		Entry(nil, "gcp", nil, true), Entry(nil, "velero.io/fs", nil, true),
-		Entry(nil, "ceph.example.com/rgw", map[string]string{"s3Url": "http://rgw"}, true),
-		Entry(nil, "ceph.example.com/rgw", nil, false), Entry(nil, "", nil, false),
-	)
+var _ = Describe("Each setting", func() {
+	// options are those of a provider, whatever their type.
+	options := func(provider string, access Access) (any, error) {
+		switch provider {
+		case settings.AWS:
+			return s3Options(access)
+		case settings.Azure:
+			return azureOptions(access)
+		case settings.GCP:
+			return gcsOptions(access)
+		}
+		return access.setting(settings.FilesystemPath), nil
+	}
+
+	var entries []TableEntry
+	for _, provider := range settings.Providers() {
+		for _, setting := range settings.Of(provider) {
+			entries = append(entries, Entry(provider+" "+setting.Name, provider, setting))
+		}
+	}
+
+	DescribeTable("changes how data is stored, unless it is known not to", func(provider string, setting settings.Setting) {
+		GinkgoT().Setenv("AZURE_STORAGE_ACCOUNT_ACCESS_KEY", "k")
+		GinkgoT().Setenv("AZURE_STORAGE_SAS_TOKEN", "sv=x")
+		value := setting.Example
+		if setting.Name == settings.CredentialsFile {
+			value = accessTo(nil, "AZURE_TENANT_ID=t").CredentialsFile
+		}
+		without, err := options(provider, accessTo(nil, ""))
+		Expect(err).NotTo(HaveOccurred())
+		with, err := options(provider, accessTo(map[string]string{setting.Name: value}, ""))
+		Expect(err).NotTo(HaveOccurred())
+		if setting.Elsewhere == "" {
+			Expect(with).NotTo(Equal(without))
+		} else {
+			Expect(with).To(Equal(without))
+		}
+	}, entries)
+
+	It("has a provider that is served", func() {
+		Expect(slices.Sorted(maps.Keys(openers))).To(Equal(settings.Providers()))
+	})
 })

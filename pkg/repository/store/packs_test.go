@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
+	"github.com/node-agent/node-agent/pkg/location/settings"
 )
 
 // watched counts the blobs that are read, and holds each read back until it may go on.
@@ -39,7 +40,7 @@ var _ = Describe("Packs in memory", func() {
 	BeforeEach(func(ctx context.Context) {
 		files, err := openFilesystem(ctx, Access{
 			Location: &velerov1.BackupStorageLocation{Spec: velerov1.BackupStorageLocationSpec{
-				Config: map[string]string{settingFilesystemPath: GinkgoT().TempDir()},
+				Config: map[string]string{settings.FilesystemPath: GinkgoT().TempDir()},
 			}},
 			VolumeNamespace: "shop",
 		}, true)

@@ -2,14 +2,12 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/location/settings"
 )
 
 // operationTimeout bounds one read or write of the store with all its retries. A pack of 20 MiB needs 25 kB/s.
@@ -18,43 +16,26 @@ const operationTimeout = 15 * time.Minute
 // opener opens the store of a location, and with create makes what the store needs before its first blob.
 type opener func(ctx context.Context, access Access, create bool) (blob.Storage, error)
 
-// openers by provider. A provider without a domain is one of velero.io.
+// openers by provider.
 var openers = map[string]opener{
-	"velero.io/aws":   openS3,
-	"velero.io/azure": openAzure,
-	"velero.io/gcp":   openGCS,
-	"velero.io/fs":    openFilesystem,
+	settings.AWS:        openS3,
+	settings.Azure:      openAzure,
+	settings.GCP:        openGCS,
+	settings.Filesystem: openFilesystem,
 }
 
 // Open opens the store that the location describes, and with create makes what it needs before its first blob.
 func Open(ctx context.Context, access Access, create bool) (*Store, error) {
-	open, err := openerFor(access)
+	provider, err := settings.Provider(access.Location.Spec)
 	if err != nil {
 		return nil, err
 	}
-	storage, err := open(ctx, access, create)
+	storage, err := openers[provider](ctx, access, create)
 	if err != nil {
 		return nil, err
 	}
 	packs := &Packs{Storage: storage}
 	return &Store{Storage: packs, packs: packs}, nil
-}
-
-// openerFor takes any provider that gives an s3Url for one that speaks S3, as Velero does.
-func openerFor(access Access) (opener, error) {
-	provider := access.Location.Spec.Provider
-	if !strings.Contains(provider, "/") {
-		provider = "velero.io/" + provider
-	}
-	if open, ok := openers[provider]; ok {
-		return open, nil
-	}
-	if access.setting(settingS3URL) != "" {
-		return openS3, nil
-	}
-	known := strings.Join(slices.Sorted(maps.Keys(openers)), ", ")
-	return nil, fmt.Errorf("storage provider %q is not known (known: %s, and any provider with config.%s)",
-		access.Location.Spec.Provider, known, settingS3URL)
 }
 
 // Store is the store of a location. It bounds each operation in time and remembers a failed write: Kopia reports one as if the file that

@@ -1,0 +1,60 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/kopia/kopia/repo/blob"
+)
+
+// shortError says in a few words what the client says in many, which hold an ID that is another each time.
+type shortError struct {
+	text string
+	err  error
+}
+
+func (e *shortError) Error() string { return e.text }
+func (e *shortError) Unwrap() error { return e.err }
+
+// explained puts an error of the client into the words of the server, or of the network. It returns nil for nil.
+func explained(err error) error {
+	if answer, ok := errors.AsType[smithy.APIError](err); ok {
+		text := answer.ErrorCode()
+		if message := answer.ErrorMessage(); message != "" && message != text {
+			text += ": " + message
+		}
+		return &shortError{text: text, err: err}
+	}
+	if network, ok := errors.AsType[*url.Error](err); ok {
+		return &shortError{text: network.Error(), err: err}
+	}
+	return err
+}
+
+// expired are the codes for keys that were valid once. Repeating the request does not help: it would have been signed with
+// new ones if there were any.
+var expired = []string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
+
+// asBlobError tells Kopia what an answer about one object means.
+func asBlobError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if answer, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(expired, answer.ErrorCode()) {
+		return fmt.Errorf("%w: %w", blob.ErrInvalidCredentials, explained(err))
+	}
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		switch answer.HTTPStatusCode() {
+		case http.StatusNotFound:
+			return blob.ErrBlobNotFound
+		case http.StatusRequestedRangeNotSatisfiable:
+			return blob.ErrInvalidRange
+		}
+	}
+	return explained(err)
+}
