@@ -50,6 +50,10 @@ func reconcile(
 	if err := configuration.SetupWithManager(mgr); err != nil {
 		return err
 	}
+	readLog, err := podLogReader(options.RESTConfig)
+	if err != nil {
+		return err
+	}
 	engine := transfer.Engine{
 		Options: transfer.Options{
 			Namespace:      options.Namespace,
@@ -65,6 +69,7 @@ func reconcile(
 		Clock:  clock.RealClock{},
 		Log:    options.Log,
 		Queues: &transfer.Queues{},
+		Logs:   &transfer.PodLogs{Read: readLog},
 	}
 	removers, err := addReconcilers(ctx, mgr, engine, configuration)
 	if err != nil {

@@ -27,6 +27,8 @@ type Lost struct {
 	Node string `json:"node,omitempty"`
 	// At is when the loss was noticed.
 	At metav1.Time `json:"at"`
+	// Ended says that its mover writes no more, for certain: the node has seen it end, or it never had its turn.
+	Ended bool `json:"ended,omitempty"`
 	// Reason says in words what happened to the pod.
 	Reason string `json:"reason"`
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -95,10 +94,7 @@ func (p podPlan) labels(template AgentTemplate) map[string]string {
 func (p podPlan) tolerations(template AgentTemplate) []corev1.Toleration {
 	all := slices.Clone(template.Tolerations)
 	for _, toleration := range p.configured.Tolerations {
-		isThere := slices.ContainsFunc(all, func(other corev1.Toleration) bool { return equality.Semantic.DeepEqual(other, toleration) })
-		if !isThere {
-			all = append(all, toleration)
-		}
+		all = withToleration(all, toleration)
 	}
 	return all
 }

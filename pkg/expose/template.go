@@ -42,8 +42,8 @@ var (
 )
 
 // TemplateOf reads the AgentTemplate from the agent's DaemonSet. Its container is the one named node-agent, or the only
-// one there is, so that injected sidecars do no harm.
-func TemplateOf(daemonSet *appsv1.DaemonSet) (AgentTemplate, error) {
+// one there is, so that injected sidecars do no harm. taints are those that the nodes have.
+func TemplateOf(daemonSet *appsv1.DaemonSet, taints []corev1.Taint) (AgentTemplate, error) {
 	pod := daemonSet.Spec.Template.Spec
 	container, err := containerOf(daemonSet)
 	if err != nil {
@@ -59,7 +59,7 @@ func TemplateOf(daemonSet *appsv1.DaemonSet) (AgentTemplate, error) {
 		DNSPolicy:          pod.DNSPolicy,
 		DNSConfig:          pod.DNSConfig,
 		HostAliases:        pod.HostAliases,
-		Tolerations:        pod.Tolerations,
+		Tolerations:        moverTolerations(pod.Tolerations, taints),
 		Labels:             pick(daemonSet.Spec.Template.Labels, inheritedLabels),
 		Annotations:        pick(daemonSet.Spec.Template.Annotations, inheritedAnnotations),
 		Image:              container.Image,

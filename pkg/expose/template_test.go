@@ -57,7 +57,7 @@ func veleroDaemonSet(args ...string) *appsv1.DaemonSet {
 
 var _ = Describe("what a backup pod takes over from the agent's DaemonSet", func() {
 	It("is image, account, credentials and tolerations, but nothing of the node", func() {
-		template, err := expose.TemplateOf(veleroDaemonSet())
+		template, err := expose.TemplateOf(veleroDaemonSet(), nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(template.Image).To(Equal("velero/velero:v1.18.3"))
 		Expect(template.ServiceAccountName).To(Equal("velero"))
@@ -75,7 +75,7 @@ var _ = Describe("what a backup pod takes over from the agent's DaemonSet", func
 	})
 
 	It("all reaches the backup pod", func() {
-		template, err := expose.TemplateOf(veleroDaemonSet("--log-level=debug"))
+		template, err := expose.TemplateOf(veleroDaemonSet("--log-level=debug"), nil)
 		Expect(err).NotTo(HaveOccurred())
 		pod := podOf(config.Upload{}, template)
 		Expect(pod.Spec.ServiceAccountName).To(Equal("velero"))
@@ -95,20 +95,20 @@ var _ = Describe("what a backup pod takes over from the agent's DaemonSet", func
 	})
 
 	It("tells the resources of the backup pod's own container, which has another name", func() {
-		template, err := expose.TemplateOf(veleroDaemonSet())
+		template, err := expose.TemplateOf(veleroDaemonSet(), nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(template.Env[1].ValueFrom.ResourceFieldRef).To(Equal(&corev1.ResourceFieldSelector{Resource: "limits.memory"}))
 	})
 
 	It("leaves the DaemonSet as it was", func() {
 		daemonSet := veleroDaemonSet()
-		_, err := expose.TemplateOf(daemonSet)
+		_, err := expose.TemplateOf(daemonSet, nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(daemonSet).To(Equal(veleroDaemonSet()))
 	})
 
 	DescribeTable("are its logging flags", func(args, want []string) {
-		template, err := expose.TemplateOf(veleroDaemonSet(args...))
+		template, err := expose.TemplateOf(veleroDaemonSet(args...), nil)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(template.LogArgs).To(Equal(want))
 	},
@@ -126,7 +126,7 @@ var _ = Describe("what a backup pod takes over from the agent's DaemonSet", func
 			daemonSet.Spec.Template.Spec.Containers = append(daemonSet.Spec.Template.Spec.Containers,
 				corev1.Container{Name: name, Image: "image-of-" + name})
 		}
-		template, err := expose.TemplateOf(daemonSet)
+		template, err := expose.TemplateOf(daemonSet, nil)
 		if image == "" {
 			Expect(err).To(MatchError(ContainSubstring("none is named node-agent")))
 			return

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/mover/result"
@@ -64,7 +65,7 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 			failures <- &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
 		b.uploader.succeed()
-		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.pausing(1)
 	}
 
 	reconnect := func() {
@@ -98,13 +99,14 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		Expect(b.du.Annotations).To(HaveKeyWithValue("node-agent.io/snapshot-id", snapshotID))
 	})
 
-	It("gives up after ten minutes, and what it uploaded to another attempt", func(ctx context.Context) {
+	It("ends with its lease, and leaves what it uploaded to another attempt", func(ctx context.Context) {
 		uploadDeaf(ctx)
-		b.clock.Step(9 * time.Minute)
-		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
-		b.clock.Step(time.Minute)
+		b.clock.Step(90*time.Second - time.Millisecond)
+		b.pausing(1)
+		Expect(b.done).NotTo(Receive())
+		b.clock.Step(time.Millisecond)
 		message, err := b.ended()
-		Expect(message).To(ContainSubstring("confirm that the snapshot is wanted: patch DataUpload"))
+		Expect(message).To(HaveSuffix("was interrupted: the API server has not answered for 1m30s, and another attempt may begin"))
 		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 		Expect(b.uploader.discards()).To(BeEmpty())
 	})
@@ -114,5 +116,26 @@ var _ = Describe("A mover that is cut off from the API server", func() {
 		b.signal()
 		message, err := b.ended()
 		expectStopped(b, message, err, stopBySignal)
+	})
+})
+
+var _ = Describe("A mover that may read its DataUpload, but not write to it", func() {
+	It("gives up after ten minutes", func(ctx context.Context) {
+		b := newBench(ctx, v2alpha1.PhaseInProgress)
+		b.intercept(interceptor.Funcs{Patch: func(
+			context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption,
+		) error {
+			return errForbidden
+		}})
+		b.start()
+		b.uploading()
+		b.uploader.succeed()
+		Eventually(func() int {
+			b.clock.Step(time.Second)
+			return len(b.done)
+		}).WithTimeout(patience).Should(Equal(1))
+		message, err := b.ended()
+		Expect(message).To(ContainSubstring("confirm that the snapshot is wanted: patch DataUpload"))
+		Expect(exitCode(err)).To(Equal(1))
 	})
 })

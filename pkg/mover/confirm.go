@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// confirmTimeout is how long a mover waits, after hours maybe, for an API server that does not answer.
+	// confirmTimeout is how long a mover tries, after hours maybe, while the API server answers but does not let it write.
 	confirmTimeout = 10 * time.Minute
 
 	// interruptCheckTimeout is short, since the node kills the mover soon after SIGTERM.
@@ -29,13 +29,10 @@ func (m *attempt) confirm(ctx context.Context, snapshotID string) error {
 	begin := m.Clock.Now()
 	delay := newWatchDelay()
 	for {
+		asked := m.Clock.Now()
 		now, err := m.announce(ctx, snapshotID)
 		if err == nil {
-			if ending := m.assignment.ending(now); ending != nil {
-				m.end(ending)
-				return ending
-			}
-			return nil
+			return m.hear(now, asked)
 		}
 		pause := delay.Step()
 		if m.Clock.Since(begin)+pause > confirmTimeout {
@@ -44,10 +41,8 @@ func (m *attempt) confirm(ctx context.Context, snapshotID string) error {
 		if ctx.Err() == nil {
 			m.Log.WithError(err).WithField("delay", pause).Warn("Cannot confirm that the snapshot is wanted, trying again")
 		}
-		select {
-		case <-ctx.Done():
+		if m.pause(ctx, pause); ctx.Err() != nil {
 			return ctx.Err()
-		case <-m.Clock.After(pause):
 		}
 	}
 }

@@ -42,6 +42,23 @@ func (a *assignment) interruption() *endingError {
 	return &endingError{error: fmt.Errorf("%s of %s was %w by SIGTERM", a.kind.verb, a, failure.ErrInterrupted), retryable: true}
 }
 
+// unheard is the ending of a move that has got no answer of the API server for too long. What was moved is kept for another attempt.
+func (a *assignment) unheard() *endingError {
+	return &endingError{
+		error: fmt.Errorf("%s of %s was %w: the API server has not answered for %s, and another attempt may begin",
+			a.kind.verb, a, failure.ErrInterrupted, stopAfter),
+		retryable: true,
+	}
+}
+
+// unknown is the ending of a move whose pod the API server no longer knows: its token ends with the pod.
+func (a *assignment) unknown(err error) *endingError {
+	return &endingError{
+		error:     fmt.Errorf("%s of %s was %w, because the API server no longer knows its pod: %w", a.kind.verb, a, failure.ErrInterrupted, err),
+		retryable: true,
+	}
+}
+
 // ending returns why the move must stop or not begin, and nil if it may go on. now is the object as it is now, nil if
 // there is none.
 func (a *assignment) ending(now v2alpha1.Transfer) *endingError {

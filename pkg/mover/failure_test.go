@@ -127,7 +127,7 @@ var _ = Describe("A mover that fails", func() {
 			return nil, ctx.Err()
 		}
 		b.start()
-		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.pausing(1)
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
@@ -137,7 +137,7 @@ var _ = Describe("A mover that fails", func() {
 		slow := newBench(ctx, v2alpha1.PhaseInProgress)
 		slow.start()
 		slow.uploading()
-		slow.clock.Step(time.Hour)
+		slow.clock.Step(80 * time.Second)
 		slow.uploader.succeed()
 		_, err = slow.ended()
 		Expect(err).NotTo(HaveOccurred())

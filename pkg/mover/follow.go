@@ -38,10 +38,14 @@ type follower struct {
 	log    logrus.FieldLogger
 }
 
-// follow calls see with every version of the object that comes by, and with nil if there is none any more, until see
-// returns false or ctx ends; then it returns nil. It returns an error only if reading or watching is forbidden from the
-// start: everything else may heal.
-func (f *follower) follow(ctx context.Context, see func(v2alpha1.Transfer) bool) error {
+// see takes in a version of an object, nil if there is none any more. asked is when it was asked for, the zero time if it came by
+// in a watch. It returns whether there is more to see.
+type see func(now v2alpha1.Transfer, asked time.Time) bool
+
+// follow calls see with every version of the object that comes by, until see returns false or ctx ends; then it returns nil. It
+// returns an error only if reading or watching is forbidden from the start, or the API server does not know whose request it is:
+// everything else may heal.
+func (f *follower) follow(ctx context.Context, see see) error {
 	delay := newWatchDelay()
 	for allowed := false; ; {
 		begin := f.clock.Now()
@@ -50,7 +54,7 @@ func (f *follower) follow(ctx context.Context, see func(v2alpha1.Transfer) bool)
 			return nil
 		}
 		allowed = allowed || established
-		if !allowed && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
+		if apierrors.IsUnauthorized(err) || !allowed && apierrors.IsForbidden(err) {
 			return err
 		}
 		if f.clock.Since(begin) > maxWatchDelay {
@@ -78,12 +82,13 @@ func (f *follower) logPause(err error, pause time.Duration) {
 }
 
 // followOnce returns whether the watch was established, and nil if see had enough.
-func (f *follower) followOnce(ctx context.Context, see func(v2alpha1.Transfer) bool) (bool, error) {
+func (f *follower) followOnce(ctx context.Context, see see) (bool, error) {
+	asked := f.clock.Now()
 	now, err := f.get(ctx)
 	if err != nil {
 		return false, err
 	}
-	if !see(now) {
+	if !see(now, asked) {
 		return false, nil
 	}
 	watcher, err := f.client.Watch(ctx, f.kind.newList(),
@@ -126,15 +131,15 @@ func (f *follower) get(ctx context.Context) (v2alpha1.Transfer, error) {
 }
 
 // handle returns whether to go on.
-func (f *follower) handle(event watch.Event, see func(v2alpha1.Transfer) bool) (bool, error) {
+func (f *follower) handle(event watch.Event, see see) (bool, error) {
 	switch event.Type {
 	case watch.Deleted:
-		return see(nil), nil
+		return see(nil, time.Time{}), nil
 	case watch.Error:
 		return true, fmt.Errorf("watch %s %s: %w", f.kind.name, f.key, apierrors.FromObject(event.Object))
 	default:
 		if now, ok := event.Object.(v2alpha1.Transfer); ok && now.TransferKind() == f.kind.name {
-			return see(now), nil
+			return see(now, time.Time{}), nil
 		}
 		return true, fmt.Errorf("watch %s %s: unexpected object of type %T", f.kind.name, f.key, event.Object)
 	}

@@ -125,7 +125,7 @@ var _ = Describe("The watch of a DataUpload", func() {
 		By("canceling while there is no watch")
 		Eventually(made.count).WithTimeout(patience).Should(Equal(5))
 		made.closeLast()
-		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.pausing(1)
 		b.patch(ctx, `{"spec":{"cancel":true}}`)
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
@@ -208,8 +208,11 @@ var _ = Describe("The watch of a DataUpload", func() {
 		Eventually(made.count).WithTimeout(patience).Should(Equal(1))
 		failures <- errForbidden
 		made.closeLast()
-		again(b)
-		again(b)
+		for range 2 {
+			b.pausing(1)
+			b.clock.Step(10 * time.Second)
+		}
+		Eventually(made.count).WithTimeout(patience).Should(Equal(2))
 		b.uploader.succeed()
 		_, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())

@@ -181,6 +181,15 @@ func (b *bench) waiting() {
 	Expect(b.uploader.begun).NotTo(Receive())
 }
 
+// leaseWaits is how many wait for the clock in a move that has begun, on behalf of its lease.
+const leaseWaits = 2
+
+// pausing returns once a number wait for the clock beside those of the lease.
+func (b *bench) pausing(count int) {
+	GinkgoHelper()
+	Eventually(b.clock.Waiters).WithTimeout(patience).Should(Equal(leaseWaits + count))
+}
+
 // uploading returns once the upload has begun.
 func (b *bench) uploading() upload.Request {
 	GinkgoHelper()

@@ -30,6 +30,8 @@ type reporter struct {
 	object client.Object
 	clock  clock.Clock
 	log    logrus.FieldLogger
+	// hear takes in what the object is by the answer to a report, and when that was sent.
+	hear func(now v2alpha1.Transfer, asked time.Time) error
 
 	changed  chan struct{}
 	mutex    sync.Mutex
@@ -41,7 +43,7 @@ func newReporter(m *attempt, begun v2alpha1.Transfer) *reporter {
 	progress := begun.TransferStatus().Progress
 	before := repository.Progress{TotalBytes: progress.TotalBytes, BytesDone: progress.BytesDone}
 	return &reporter{
-		client: m.Client, kind: m.assignment.kind, object: begun, clock: m.Clock, log: m.Log,
+		client: m.Client, kind: m.assignment.kind, object: begun, clock: m.Clock, log: m.Log, hear: m.hear,
 		changed: make(chan struct{}, 1),
 		latest:  before, reported: before,
 	}
@@ -135,8 +137,9 @@ func (r *reporter) patch(ctx context.Context, progress repository.Progress) erro
 	target := r.kind.newTransfer()
 	target.SetNamespace(r.object.GetNamespace())
 	target.SetName(r.object.GetName())
+	asked := r.clock.Now()
 	if err := r.client.Patch(ctx, target, client.RawPatch(types.MergePatchType, body)); err != nil {
 		return fmt.Errorf("patch progress of %s %s: %w", r.kind.name, client.ObjectKeyFromObject(r.object), err)
 	}
-	return nil
+	return r.hear(target, asked)
 }

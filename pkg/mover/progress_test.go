@@ -62,7 +62,7 @@ var _ = Describe("The progress of an upload", func() {
 	// pausing returns once the reporter waits for the next interval.
 	pausing := func() {
 		GinkgoHelper()
-		Eventually(b.clock.HasWaiters).WithTimeout(patience).Should(BeTrue())
+		b.pausing(1)
 	}
 	body := func(progress string) string {
 		return `{"metadata":{"uid":"` + string(b.du.UID) + `"},"status":{"progress":` + progress + `}}`

@@ -107,6 +107,7 @@ func restoreRequest(m *attempt, dd *v2alpha1.DataDownload, progress *reporter) (
 		Path:             m.VolumePath,
 		Block:            m.block(),
 		Resume:           m.Attempt > 1,
+		MayWrite:         m.mayWrite,
 		Progress:         progress.observe,
 		ProgressInterval: firstInterval,
 	}

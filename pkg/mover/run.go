@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 )
 
 // mover is what differs between a DataUpload and a DataDownload.
@@ -63,7 +66,11 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	case <-ctx.Done():
 		err = ctx.Err()
 	case begun := <-started:
-		moved, err = by.move(ctx, m, begun)
+		m.lease.begin()
+		following.Go(func() { m.limitSilence(ctx) })
+		m.takeLease(ctx)
+		following.Go(func() { m.keepLease(ctx) })
+		moved, err = m.moveWhileLeased(ctx, by, begun)
 	}
 	if err == nil {
 		return moved, nil
@@ -74,12 +81,38 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	return nil, err
 }
 
+// moveWhileLeased moves the data. If the move was ended early and does not come to its end, it is left behind when its lease is over.
+func (m *attempt) moveWhileLeased(ctx context.Context, by mover, begun v2alpha1.Transfer) (fmt.Stringer, error) {
+	type outcome struct {
+		moved fmt.Stringer
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		moved, err := by.move(ctx, m, begun)
+		done <- outcome{moved, err}
+	}()
+	var left <-chan time.Time
+	ended := ctx.Done()
+	for {
+		select {
+		case o := <-done:
+			return o.moved, o.err
+		case <-ended:
+			ended, left = nil, m.Clock.After(attempts.Lease-m.lease.silence())
+		case <-left:
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // attempt is what a mover does: it moves the data of one object, and may be ended early.
 type attempt struct {
 	Options
 
 	follower   follower
 	assignment *assignment
+	lease      *lease
 	// end ends the context of the move.
 	end context.CancelCauseFunc
 }
@@ -90,6 +123,7 @@ func newAttempt(o Options, kind kind, end context.CancelCauseFunc) *attempt {
 		Options:    o,
 		follower:   follower{kind: kind, client: o.Client, key: key, clock: o.Clock, log: o.Log},
 		assignment: &assignment{kind: kind, name: key.String(), attempt: o.Attempt},
+		lease:      &lease{clock: o.Clock},
 		end:        end,
 	}
 }
@@ -97,9 +131,8 @@ func newAttempt(o Options, kind kind, end context.CancelCauseFunc) *attempt {
 // followUntilEnd sends the object to started once it is InProgress and ends the move when it must not go on.
 func (m *attempt) followUntilEnd(ctx context.Context, started chan<- v2alpha1.Transfer) {
 	running := false
-	see := func(now v2alpha1.Transfer) bool {
-		if ending := m.assignment.ending(now); ending != nil {
-			m.end(ending)
+	see := func(now v2alpha1.Transfer, asked time.Time) bool {
+		if m.hear(now, asked) != nil {
 			return false
 		}
 		if !running && m.assignment.begins(now) {
@@ -108,7 +141,9 @@ func (m *attempt) followUntilEnd(ctx context.Context, started chan<- v2alpha1.Tr
 		}
 		return true
 	}
-	if err := m.follower.follow(ctx, see); err != nil {
+	if err := m.follower.follow(ctx, see); apierrors.IsUnauthorized(err) {
+		m.end(m.assignment.unknown(err))
+	} else if err != nil {
 		m.end(&endingError{error: err})
 	}
 }

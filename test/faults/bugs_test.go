@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -158,6 +159,20 @@ func takesForBound(c client.Client) client.Client {
 	}}
 }
 
+// takesForEnded takes every mover that is lost for one that has ended.
+func takesForEnded(c client.Client) client.Client {
+	return &altered{Client: c, patch: func(ctx context.Context, obj client.Object, patch client.Patch) error {
+		if lost := attempts.LostBy(obj); len(lost) > 0 {
+			obj.GetAnnotations()[attempts.Annotation] = ""
+			for _, l := range lost {
+				l.Ended = true
+				attempts.Record(obj, l)
+			}
+		}
+		return c.Patch(ctx, obj, patch)
+	}}
+}
+
 // lastWrite is the last call of a run that changes the DataUpload.
 func lastWrite(v *verdict) call {
 	for _, c := range slices.Backward(v.controller) {
@@ -207,6 +222,18 @@ var _ = Describe("a bug put in on purpose turns the verdict red:", Label("faults
 			about("Completed before the target PVC is bound"), nothing, nothing),
 		Entry("the volume is not given back", conditions{alter: skipsPatches(isGivingBack)},
 			about("reclaim policy is Retain instead of Delete"), about("PersistentVolume pvc-"), nothing),
+	)
+
+	DescribeTable("about a mover that is cut off", func(ctx context.Context, bug conditions, ignoresLease bool) {
+		sc := partitions()[0]
+		sc.restores = true
+		good, change := play(ctx, sc, conditions{}), sc.change
+		Expect(good.clean()).To(BeTrue(), good.String())
+		sc.change = func(r *run) { change(r); r.ignoresLease = ignoresLease }
+		Expect(play(ctx, sc, bug).lost).To(about("ledger of the restored volume is not as in the snapshot"))
+	},
+		Entry("it does not end itself", conditions{}, true),
+		Entry("nobody waits until it has", conditions{alter: takesForEnded}, false),
 	)
 
 	It("a snapshot that nobody knows is not left to Velero", func(ctx context.Context) {

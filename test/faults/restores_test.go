@@ -94,6 +94,7 @@ func restores() []scenario {
 		scenario{name: "target PVC deleted in InProgress", want: failed, acts: []act{at(inProgress, toTarget(deleteTarget))}},
 	)
 	all = append(all, handOvers()...)
+	all = append(all, partitions()...)
 	for i := range all {
 		all[i].name, all[i].restores = "restore: "+all[i].name, true
 	}

@@ -73,8 +73,16 @@ type run struct {
 	secret string
 	// losesResults lets every mover be killed right after it has moved all data.
 	losesResults bool
+	// attached says that the volume of a restore is at one node at a time.
+	attached bool
+	// ignoresLease is a bug of a mover that is cut off.
+	ignoresLease bool
 	// wrongPassword lets the mover meet an error that no other attempt would heal.
 	wrongPassword bool
+
+	// doomed is the node that became silent, lost the mover that was cut off; nil if there is none.
+	doomed string
+	lost   *cutOffMover
 
 	uid       types.UID
 	remaining []act
@@ -150,6 +158,7 @@ func (r *run) set(ctx context.Context) {
 
 // clear removes all traces of a run, whatever became of it.
 func (r *run) clear(ctx context.Context) {
+	r.lost.end()
 	r.freeSlot(ctx)
 	r.Forget(ctx)
 	if r.secret != "" {
@@ -159,8 +168,10 @@ func (r *run) clear(ctx context.Context) {
 		}
 	}
 	Expect(live.DeleteAllOf(ctx, &corev1.Event{}, client.InNamespace(cluster.Velero))).To(Succeed())
-	if r.node != cluster.Node {
-		Expect(client.IgnoreNotFound(live.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: r.node}}))).To(Succeed())
+	for _, node := range []string{r.node, r.doomed} {
+		if node != "" && node != cluster.Node {
+			Expect(client.IgnoreNotFound(live.Delete(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}))).To(Succeed())
+		}
 	}
 }
 
@@ -194,7 +205,12 @@ func (r *run) configure(change func(*config.Config)) {
 	change(r.config)
 }
 
-func (r *run) passTime(d time.Duration) { r.clock.SetTime(r.clock.Now().Add(d)) }
+func (r *run) passTime(d time.Duration) {
+	r.clock.SetTime(r.clock.Now().Add(d))
+	if r.lost != nil {
+		r.lost.clock.SetTime(r.clock.Now())
+	}
+}
 
 // goOn lets everything happen that can, one step after the other, until the DataUpload or DataDownload is settled or gone.
 func (r *run) goOn(ctx context.Context) {
@@ -297,10 +313,11 @@ func (r *run) stepOthers(ctx context.Context) {
 	if !r.unprovisionable {
 		r.Provision(ctx)
 	}
-	if pod := r.Pod(ctx); pod != nil && canMount(ctx, pod) {
+	if pod := r.Pod(ctx); pod != nil && canMount(ctx, pod) && r.lost.gives(pod) {
 		r.RunPod(ctx, r.node)
 	}
 	r.moveData(ctx)
+	r.lost.write()
 	r.Collect(ctx)
 }
 

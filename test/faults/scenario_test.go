@@ -178,6 +178,10 @@ func common() []scenario {
 		scenario{name: "pod deleted", want: completed, losses: 1, acts: []act{at(inProgress, deletePod)}},
 		scenario{name: "node gone", want: completed, losses: 1, change: doomedNode, acts: []act{at(inProgress, loseNode)}},
 		scenario{
+			name: "node silent, and nobody evicts its pods", want: completed, losses: 1, change: doomedNode,
+			acts: []act{at(inProgress, silenceNode)},
+		},
+		scenario{
 			name: "cancel between attempts", want: canceled, losses: 1,
 			acts: []act{at(inProgress, evict), {when: betweenAttempts, do: cancel}},
 		},

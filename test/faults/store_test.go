@@ -29,6 +29,9 @@ const maxSnapshots = 40
 // files are what every volume holds.
 var files = []string{"ledger", "orders/1"}
 
+// fileSize is the size of each.
+const fileSize = 3000
+
 // objectStore is the repository that runs upload to and restore from, and the volumes.
 type objectStore struct {
 	dir   string
@@ -104,7 +107,7 @@ func (s *objectStore) fill(name string) string {
 	volume := filepath.Join(s.dir, name)
 	Expect(os.MkdirAll(filepath.Join(volume, "orders"), 0o700)).To(Succeed())
 	for _, file := range files {
-		content := make([]byte, 3000)
+		content := make([]byte, fileSize)
 		_, err := rand.Read(content)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(filepath.Join(volume, file), content, 0o600)).To(Succeed())

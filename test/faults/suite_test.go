@@ -12,6 +12,9 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/logging"
@@ -45,6 +48,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	world = cluster.New(live)
 	world.Install(ctx)
 	world.ReadyRepository(ctx)
+	tolerateEverything(ctx)
 
 	dir, err := os.MkdirTemp(memory(), "faults-")
 	Expect(err).NotTo(HaveOccurred())
@@ -52,6 +56,13 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	store = newObjectStore(ctx, dir)
 	DeferCleanup(func(ctx context.Context) { store.close(ctx) })
 })
+
+// tolerateEverything lets the agents run on every node, whatever state it is in.
+func tolerateEverything(ctx context.Context) {
+	daemonSet := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Velero, Name: "node-agent"}}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"template":{"spec":{"tolerations":[{"operator":"Exists"}]}}}}`))
+	Expect(live.Patch(ctx, daemonSet, patch)).To(Succeed())
+}
 
 // memory is a directory in memory if there is enough, else empty: a restore flushes its file system, which on a busy disk
 // waits for the writes of everybody else.

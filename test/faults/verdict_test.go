@@ -65,6 +65,7 @@ func (r *run) judge(ctx context.Context) *verdict {
 	for r.Collect(ctx) {
 		continue // the cluster finishes what it is deleting
 	}
+	r.lost.write()
 	v := &r.verdict
 	v.injected = r.controller.met() || r.mover.met()
 	v.controller, v.mover = r.controller.made(), r.mover.made()

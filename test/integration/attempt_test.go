@@ -115,8 +115,8 @@ var _ = Describe("a lost backup pod", func() {
 	},
 		Entry("deleted by hand", v2alpha1.PhaseInProgress, losing(deletePod), "backup pod is gone"),
 		Entry("evicted", v2alpha1.PhaseInProgress, losing(evict), "Evicted: The node was low on resource: memory."),
-		Entry("out of memory", v2alpha1.PhaseInProgress, endMover(137, "OOMKilled", ""), "more memory than allowed"),
-		Entry("killed", v2alpha1.PhaseInProgress, endMover(137, "Error", "opening\nuploading"), "was lost: uploading (exit code 137, reason Error)"),
+		Entry("out of memory", v2alpha1.PhaseInProgress, endMover(137, "OOMKilled", ""), "killed because its node had no memory left"),
+		Entry("killed", v2alpha1.PhaseInProgress, endMover(137, "Error", "opening\nuploading"), `was lost: killed by signal SIGKILL (exit code 137, reason Error), not by itself; the last line of its log: "uploading"`),
 		Entry("interrupted", v2alpha1.PhaseInProgress, endMover(75, "Error", "the store does not answer"), "the store does not answer"),
 		Entry("without a word", v2alpha1.PhaseInProgress, losing(func(ctx context.Context, t *trial) {
 			t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodFailed })
@@ -163,8 +163,8 @@ var _ = Describe("a lost backup pod", func() {
 		status := t.status(ctx)
 		Expect(status.Phase).To(Equal(v2alpha1.PhaseFailed))
 		Expect(status.Message).To(And(
-			ContainSubstring("attempt 1 on node node-1 was lost: Evicted"), ContainSubstring("attempt 2 on node node-1 was lost: Evicted"),
-			ContainSubstring("attempt 3 on node node-1 was lost: killed because it used more memory than allowed"),
+			ContainSubstring("attempt 1 on node node-1 was lost: evicted"), ContainSubstring("attempt 2 on node node-1 was lost: evicted"),
+			ContainSubstring("attempt 3 on node node-1 was lost: killed because"),
 		))
 		t.expectNothingLeft(ctx)
 	})
@@ -226,7 +226,7 @@ var _ = Describe("a lost backup pod", func() {
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
 		Expect(t.status(ctx).Message).To(Equal("backup pod on node node-1 is being deleted"))
-		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
+		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(70 * time.Second))
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring("attempt 1 on node node-1 was lost"))
@@ -251,15 +251,21 @@ var _ = Describe("a lost backup pod", func() {
 
 var _ = Describe("a node that is lost", func() {
 	const doomed = "doomed"
-	var node *corev1.Node
+	var (
+		node        *corev1.Node
+		silentSince metav1.Time
+	)
 
 	BeforeEach(func(ctx context.Context) {
+		silentSince = metav1.Time{}
 		node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: doomed}}
 		Expect(live.Create(ctx, node)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, node))).To(Succeed()) })
 	})
 	ready := func(ctx context.Context, status corev1.ConditionStatus, reason, message string) {
-		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: status, Reason: reason, Message: message}}
+		node.Status.Conditions = []corev1.NodeCondition{{
+			Type: corev1.NodeReady, Status: status, Reason: reason, Message: message, LastTransitionTime: silentSince,
+		}}
 		Expect(live.Status().Update(ctx, node)).To(Succeed())
 		Eventually(func(g Gomega) {
 			seen := &corev1.Node{}
@@ -302,6 +308,20 @@ var _ = Describe("a node that is lost", func() {
 		Expect(t.status(ctx).Message).To(BeEmpty())
 	})
 
+	It("is given up after seven minutes of silence, although nobody evicts its pods", func(ctx context.Context) {
+		t := start(ctx)
+		silentSince = metav1.NewTime(t.clock.Now())
+		silent(ctx)
+		t.clock.SetTime(t.clock.Now().Add(7*time.Minute - time.Second))
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))
+		t.clock.SetTime(t.clock.Now().Add(time.Second))
+		t.settle(ctx)
+		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
+		Expect(t.status(ctx).Message).To(ContainSubstring(
+			"attempt 1 on node doomed was lost: node doomed has not been ready for 7m0s (NodeStatusUnknown: Kubelet stopped posting node status.)"))
+	})
+
 	It("is given up when it is silent and the cluster evicts its pods", func(ctx context.Context) {
 		t := start(ctx)
 		silent(ctx)
@@ -309,7 +329,7 @@ var _ = Describe("a node that is lost", func() {
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
 		Expect(t.status(ctx).Message).To(ContainSubstring("node doomed is not ready"))
-		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(10 * time.Second))
+		t.clock.SetTime(t.pod(ctx).DeletionTimestamp.Add(70 * time.Second))
 		t.settle(ctx)
 		Expect(t.pod(ctx).Spec.NodeName).To(BeEmpty(), "the next attempt's")
 	})

@@ -69,7 +69,7 @@ var _ = Describe("DaemonSet", func() {
 	})
 
 	It("hands namespace, node, credentials and scratch space down to backup pods", func() {
-		template, err := expose.TemplateOf(daemonSet)
+		template, err := expose.TemplateOf(daemonSet, nil)
 		Expect(err).NotTo(HaveOccurred())
 		names := []string{}
 		for _, variable := range template.Env {

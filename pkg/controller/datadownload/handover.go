@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -48,6 +49,9 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	}
 	if err := h.possible(s); err != nil {
 		return err
+	}
+	if remaining := attempts.FreeFrom(s.dd).Sub(s.Now); remaining > 0 {
+		return transfer.WaitFor(remaining, s.handingOver(h, "the mover of a lost attempt may still write to it"))
 	}
 	waitsFor := ""
 	if !h.done() {

@@ -28,7 +28,11 @@ const (
 func (e *Engine) lose(s *Scope, how loss) error {
 	number := attempts.Number(s.Object)
 	status := s.Status()
-	lost := attempts.Lost{Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.words}
+	lost := attempts.Lost{
+		Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.words,
+		// Before it is InProgress no mover does anything.
+		Ended: s.Phase() != inProgress || s.Pod != nil && moverStopped(s.Pod),
+	}
 	if s.Pod != nil {
 		lost.Pod, lost.Node = s.Pod.UID, s.Pod.Spec.NodeName
 	}
@@ -45,7 +49,7 @@ func (e *Engine) lose(s *Scope, how loss) error {
 		status.Progress = v2alpha1.DataMoveOperationProgress{}
 		setLabel(s.Object, v2alpha1.ExposeOnGoingLabel, "true")
 	}
-	s.reason = e.pausing(backOff(number))
+	_, s.reason = e.nextAttempt(s.Object)
 	record(s.Object, s.reason, e.inAttempt(s.Object, s.reason.Text()))
 	return Again()
 }
@@ -55,23 +59,40 @@ func (e *Engine) AwaitNextAttempt(ctx context.Context, s *Scope) error {
 	if s.LostPod != nil {
 		return e.removeLostPod(ctx, s)
 	}
-	lost := attempts.LostBy(s.Object)
-	if s.Pod != nil || len(lost) == 0 {
-		return nil
-	}
-	pause := backOff(len(lost))
-	if remaining := lost[len(lost)-1].At.Add(pause).Sub(s.Now); remaining > 0 {
-		return WaitFor(remaining, e.pausing(pause))
+	from, reason := e.nextAttempt(s.Object)
+	if remaining := from.Sub(s.Now); s.Pod == nil && remaining > 0 {
+		return WaitFor(remaining, reason)
 	}
 	return nil
 }
 
-func (e *Engine) pausing(pause time.Duration) expose.Reason {
-	return expose.Reason{Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("starts after a back-off of %s", pause)}
+// nextAttempt is when the next attempt may start, and why not before. It is the zero time if none was lost.
+func (e *Engine) nextAttempt(transfer v2alpha1.Transfer) (time.Time, expose.Reason) {
+	lost := attempts.LostBy(transfer)
+	if len(lost) == 0 {
+		return time.Time{}, expose.Reason{}
+	}
+	pause := backOff(len(lost))
+	from, message := lost[len(lost)-1].At.Add(pause), fmt.Sprintf("starts after a back-off of %s", pause)
+	if free := e.freeFrom(transfer); free.After(from) {
+		from, message = free, fmt.Sprintf("starts %s after the loss, because its mover may write until then", attempts.LeaseOver)
+	}
+	return from, expose.Reason{Code: e.kind.Words.PodLostCode, Message: message}
+}
+
+// freeFrom is when no mover of a lost attempt can write to the volume any more. Those that upload only read it.
+func (e *Engine) freeFrom(transfer v2alpha1.Transfer) time.Time {
+	if e.kind.WritesRepository {
+		return time.Time{}
+	}
+	return attempts.FreeFrom(transfer)
 }
 
 func (e *Engine) removeLostPod(ctx context.Context, s *Scope) error {
 	if !IsDeleting(s.LostPod) {
+		if !e.Logs.keep(s.LostPod, s.Log) {
+			return WaitFor(logPeriod, expose.Reason{})
+		}
 		if err := e.Delete(ctx, e.kind.Words.Pod+" of the lost attempt", s.LostPod); err != nil {
 			return err
 		}

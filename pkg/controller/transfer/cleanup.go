@@ -36,6 +36,9 @@ func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S
 	if !controllerutil.ContainsFinalizer(shared.Object, v2alpha1.Finalizer) {
 		return nil
 	}
+	if shared.Phase() == failed && shared.Pod != nil && !IsDeleting(shared.Pod) && !e.Logs.keep(shared.Pod, shared.Log) {
+		return WaitFor(logPeriod, expose.Reason{})
+	}
 	remaining, err := RemoveInOrder(ctx, s, removals)
 	if err != nil {
 		return err

@@ -7,9 +7,13 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
-// prepareDeadline is when what is still Accepted is canceled.
+// prepareDeadline is when what is still Accepted is canceled. The time in which a lost mover may still write does not count.
 func (e *Engine) prepareDeadline(transfer v2alpha1.Transfer) time.Time {
-	return acceptedAt(transfer).Add(e.PrepareTimeout)
+	begin := acceptedAt(transfer)
+	if free := e.freeFrom(transfer); free.After(begin) {
+		begin = free
+	}
+	return begin.Add(e.PrepareTimeout)
 }
 
 // endPreparing ends preparing when the prepare timeout has passed, with the cause that this pass has seen, else the

@@ -57,6 +57,9 @@ type Engine struct {
 	Clock  clock.PassiveClock
 	Log    logrus.FieldLogger
 
+	// Logs keeps the logs of pods that have failed. Nil if nobody does.
+	Logs *PodLogs
+
 	// Queues are shared by the engines of both kinds. Nil if there is one engine only.
 	Queues *Queues
 

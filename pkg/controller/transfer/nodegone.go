@@ -3,18 +3,24 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // nodeNotReady is the code of waiting for a node whose kubelet is silent.
 const nodeNotReady = "NodeNotReady"
 
-// lostWithNode tells whether the backup pod is lost with its node. The pod itself shows that late or never: nobody is left
+// silenceLimit is how long a node may be silent before its pods are given up, whatever taints they tolerate. It is as long as
+// the cluster waits by default before it evicts them, and their movers have ended themselves if they are cut off, too.
+const silenceLimit = 5*time.Minute + attempts.Lease
+
+// lostWithNode tells whether the pod is lost with its node. The pod itself shows that late or never: nobody is left
 // to report its end.
 func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (loss, error) {
 	name := s.Pod.Spec.NodeName
@@ -30,13 +36,16 @@ func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (loss, error) {
 	case IsDeleting(s.Pod) && notReady(node) != "":
 		words := fmt.Sprintf("node %s is not ready (%s), and the cluster deletes its pods", name, notReady(node))
 		return loss{cause: "NodeGone", words: words}, nil
+	case !s.Now.Before(givenUpAt(node, s.Now)):
+		words := fmt.Sprintf("node %s has not been ready for %s (%s)", name, silenceLimit, notReady(node))
+		return loss{cause: "NodeGone", words: words}, nil
 	default:
 		return loss{}, nil
 	}
 }
 
-// silentNode explains that a backup pod is on a node which is not ready. It may run on, and the node may come back, so that
-// nothing is given up before the cluster gives the pod up.
+// silentNode explains that a pod is on a node which is not ready. It may run on, and the node may come back, so that
+// nothing is given up at once.
 func (e *Engine) silentNode(ctx context.Context, s *Scope) (expose.Reason, error) {
 	node, err := e.node(ctx, s.Pod.Spec.NodeName)
 	if err != nil || node == nil || notReady(node) == "" {
@@ -44,8 +53,8 @@ func (e *Engine) silentNode(ctx context.Context, s *Scope) (expose.Reason, error
 	}
 	return expose.Reason{
 		Code: nodeNotReady,
-		Message: fmt.Sprintf("node %s is not ready (%s): waiting for it to come back, or for the cluster to evict the backup pod",
-			node.Name, notReady(node)),
+		Message: fmt.Sprintf("node %s is not ready (%s): waiting for it to come back, for at most %s, or for the cluster to evict the %s",
+			node.Name, notReady(node), silenceLimit, e.kind.Words.Pod),
 	}, nil
 }
 
@@ -80,6 +89,16 @@ func notReady(node *corev1.Node) string {
 		}
 	}
 	return ""
+}
+
+// givenUpAt is when pods are given up whose node does not become ready: after now if it is, or nobody has said since when it is not.
+func givenUpAt(node *corev1.Node, now time.Time) time.Time {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue && !condition.LastTransitionTime.IsZero() {
+			return condition.LastTransitionTime.Add(silenceLimit)
+		}
+	}
+	return now.Add(silenceLimit)
 }
 
 // changesReadiness tells whether a node became ready, or ceased to be.

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,19 @@ func nodeFacts(obj any) (any, error) {
 		Spec:   corev1.NodeSpec{Taints: node.Spec.Taints},
 		Status: corev1.NodeStatus{Conditions: ready},
 	}, nil
+}
+
+// taints are those of all nodes, from the cache.
+func (e *Engine) taints(ctx context.Context) ([]corev1.Taint, error) {
+	nodes := &corev1.NodeList{}
+	if err := e.Client.List(ctx, nodes); err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	var all []corev1.Taint
+	for i := range nodes.Items {
+		all = append(all, nodes.Items[i].Spec.Taints...)
+	}
+	return all, nil
 }
 
 // onNode leads from a node to what moves data on it, or is going to.

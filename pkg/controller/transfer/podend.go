@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // firstSignalCode is the lowest exit code of a container that was ended from outside: 128 is that of one which the runtime
@@ -35,19 +37,27 @@ func podSucceeded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded
 }
 
-// moverEnd is how the mover's container ended, or nil. It is named by the UID of the DataUpload or DataDownload, which the pod belongs to;
-// injected containers do not count.
+// moverEnd is how the mover's container ended, or nil.
 func moverEnd(pod *corev1.Pod) *corev1.ContainerStateTerminated {
-	owner := metav1.GetControllerOfNoCopy(pod)
-	if owner == nil {
-		return nil
-	}
 	for i := range pod.Status.ContainerStatuses {
-		if status := &pod.Status.ContainerStatuses[i]; status.Name == string(owner.UID) {
+		if status := &pod.Status.ContainerStatuses[i]; isMover(pod, status.Name) {
 			return status.State.Terminated
 		}
 	}
 	return nil
+}
+
+// isMover tells whether a container of that name is the mover's. It is named by the UID of the DataUpload or DataDownload, which the
+// pod belongs to; injected containers do not count.
+func isMover(pod *corev1.Pod, container string) bool {
+	owner := metav1.GetControllerOfNoCopy(pod)
+	return owner != nil && container == string(owner.UID)
+}
+
+// moverStopped tells whether the mover has ended for certain: its node says so, and does not only miss it.
+func moverStopped(pod *corev1.Pod) bool {
+	ended := moverEnd(pod)
+	return ended != nil && ended.Reason != "ContainerStatusUnknown"
 }
 
 // lossOf says how a pod that has ended without success was lost, if it was.
@@ -55,14 +65,14 @@ func lossOf(pod *corev1.Pod) loss {
 	ended := moverEnd(pod)
 	switch {
 	case pod.Status.Reason != "":
-		// The node or the cluster ended the pod, not the mover: Evicted, Preempted, NodeShutdown, NodeAffinity, OutOfmemory ...
-		return loss{cause: "Evicted", words: join(pod.Status.Reason, pod.Status.Message)}
+		// The node or the cluster ended the pod, not the mover.
+		return loss{cause: "Evicted", words: inPlainWords(pod.Status.Reason, pod.Status.Message)}
 	case disruption(pod) != "":
 		return loss{cause: "Evicted", words: disruption(pod)}
 	case ended == nil:
 		return loss{cause: "Unknown", words: fmt.Sprintf("pod phase is %s, and nothing says why", pod.Status.Phase)}
 	case ended.Reason == "OOMKilled":
-		return loss{cause: "OOMKilled", words: fmt.Sprintf("killed because it used more memory than allowed (%s)", exit(ended))}
+		return loss{cause: "OOMKilled", words: outOfMemory(pod, ended)}
 	case ended.ExitCode == result.ExitRetryable:
 		return loss{cause: "Retryable", words: moverWords(ended)}
 	case ended.ExitCode >= firstSignalCode:
@@ -76,24 +86,71 @@ func lossOf(pod *corev1.Pod) loss {
 func disruption(pod *corev1.Pod) string {
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
-			return join(condition.Reason, condition.Message)
+			return inPlainWords(condition.Reason, condition.Message)
 		}
 	}
 	return ""
 }
 
-// moverWords is what the mover left behind and how it ended; it never is empty. A killed mover leaves no words of its own:
-// what is there is the end of its log, of which a line will do.
+// byOthers says what the reasons mean with which a node or the cluster ends a pod.
+var byOthers = map[string]string{
+	"Evicted":                "evicted, because its node ran short of a resource",
+	"Terminated":             "ended, because its node is being shut down",
+	"NodeShutdown":           "ended, because its node is being shut down",
+	"TerminationByKubelet":   "ended by its node",
+	"Preempting":             "preempted by a pod of higher priority",
+	"PreemptionByScheduler":  "preempted by a pod of higher priority",
+	"EvictionByEvictionAPI":  "evicted by somebody, as when its node is drained",
+	"DeletionByTaintManager": "evicted because of a taint of its node",
+	"DeletionByPodGC":        "removed, because its node is gone",
+}
+
+func inPlainWords(reason, message string) string {
+	if meaning := byOthers[reason]; meaning != "" {
+		return meaning + " (" + join(reason, message) + ")"
+	}
+	return join(reason, message)
+}
+
+// outOfMemory says how much memory the mover was allowed, and which setting gives it more.
+func outOfMemory(pod *corev1.Pod, ended *corev1.ContainerStateTerminated) string {
+	for i := range pod.Spec.Containers {
+		container := &pod.Spec.Containers[i]
+		if limit := container.Resources.Limits.Memory(); isMover(pod, container.Name) && !limit.IsZero() {
+			return fmt.Sprintf("killed because it used more memory than its limit of %s (%s): raise podResources.memoryLimit in the ConfigMap",
+				limit, exit(ended))
+		}
+	}
+	return fmt.Sprintf("killed because its node had no memory left (%s): set podResources.memoryRequest in the ConfigMap", exit(ended))
+}
+
+// maxLastLine limits how much of the last line of a log is repeated.
+const maxLastLine = 300
+
+// moverWords is what the mover left behind and how it ended; it never is empty. A killed mover leaves no words of its own: what
+// is there is the end of its log, which explains nothing.
 func moverWords(ended *corev1.ContainerStateTerminated) string {
 	message := strings.TrimSpace(ended.Message)
 	switch {
-	case message == "":
-		return "container ended with " + exit(ended)
-	case ended.ExitCode >= firstSignalCode:
-		return message[strings.LastIndexByte(message, '\n')+1:] + " (" + exit(ended) + ")"
+	case message == "" || ended.ExitCode > firstSignalCode:
+		words := endedBy(ended)
+		if message != "" {
+			words += fmt.Sprintf("; the last line of its log: %q", text.Shorten(message[strings.LastIndexByte(message, '\n')+1:], maxLastLine))
+		}
+		return words
+	case ended.ExitCode == firstSignalCode:
+		return fmt.Sprintf("container did not start (%s): %s", exit(ended), message)
 	default:
 		return message
 	}
+}
+
+// endedBy says how a container ended that cannot tell itself.
+func endedBy(ended *corev1.ContainerStateTerminated) string {
+	if signal := unix.SignalName(unix.Signal(ended.ExitCode - firstSignalCode)); signal != "" {
+		return fmt.Sprintf("killed by signal %s (%s), not by itself", signal, exit(ended))
+	}
+	return "container ended with " + exit(ended)
 }
 
 func exit(ended *corev1.ContainerStateTerminated) string {

@@ -49,7 +49,14 @@ func (e *Engine) agentTemplate(ctx context.Context) (expose.AgentTemplate, error
 		}
 		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
 	}
-	template, err := expose.TemplateOf(daemonSet)
+	var taints []corev1.Taint
+	if expose.ToleratesAny(daemonSet) {
+		var err error
+		if taints, err = e.taints(ctx); err != nil {
+			return expose.AgentTemplate{}, err
+		}
+	}
+	template, err := expose.TemplateOf(daemonSet, taints)
 	if err != nil {
 		return template, Waitf(templateMissing, "%v", err)
 	}

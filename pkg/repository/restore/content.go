@@ -37,12 +37,15 @@ func (t *task) restoreChunk(ctx context.Context, to *output, c chunk) error {
 		return nil
 	}
 	data, err := t.chunks.read(ctx, c)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("read %s from the repository: %w", to.path, err)
-	case data == nil:
+	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if data == nil {
 		err = to.out.writeZeros(c.offset, c.length, to.stale)
-	default:
+	} else {
 		err = to.out.write(data, c.offset, to.stale)
 	}
 	return onTarget("write", to.path, err)

@@ -21,6 +21,9 @@ func (t *task) restoreDevice(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the device from the repository: %w", err)
 	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
 	path := t.request.Path
 	file, err := openDevice(path, entry.FileSize)
 	if err != nil {

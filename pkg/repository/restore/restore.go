@@ -47,6 +47,9 @@ type Request struct {
 	// Sparse leaves holes in files where there are zeros.
 	Sparse bool
 
+	// MayWrite is asked before each change of the volume, and often at the same time. Its error ends the restore. Nil forbids nothing.
+	MayWrite func() error
+
 	// Progress is called at most every ProgressInterval and once at the end of a successful restore, never twice at the
 	// same time. It may be nil.
 	Progress func(repository.Progress)
@@ -143,6 +146,14 @@ func (t *task) run(ctx context.Context) error {
 		return t.restoreDevice(ctx)
 	}
 	return t.restoreTree(ctx)
+}
+
+// mayWrite is asked before each change of the volume.
+func (t *task) mayWrite() error {
+	if t.request.MayWrite == nil {
+		return nil
+	}
+	return t.request.MayWrite()
 }
 
 // reason says what went wrong at what.

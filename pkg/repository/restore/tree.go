@@ -53,6 +53,9 @@ type directory struct {
 func (t *task) target(relative string) string { return filepath.Join(t.request.Path, relative) }
 
 func (t *treeRestore) directory(path string, entry *snapshot.DirEntry) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
 	t.directories = append(t.directories, directory{path: path, attributes: attributesOf(entry)})
 	return onTarget("create directory", path, makeDirectory(t.target(path)))
 }
@@ -61,6 +64,9 @@ func (t *treeRestore) finishDirectories() error {
 	for len(t.directories) > 0 {
 		last := len(t.directories) - 1
 		dir := t.directories[last]
+		if err := t.mayWrite(); err != nil {
+			return err
+		}
 		if err := dir.set(t.target(dir.path)); err != nil {
 			return onTarget("set mode, owner and time of", dir.path, err)
 		}
@@ -88,6 +94,9 @@ func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
 	default:
 		err = fmt.Errorf("%s has the unknown type %q", leaf.path, leaf.entry.Type)
 	}
+	if err == nil {
+		err = t.mayWrite()
+	}
 	if err != nil {
 		return err
 	}
@@ -99,6 +108,9 @@ func (t *treeRestore) link(ctx context.Context, leaf leaf) error {
 	if err != nil {
 		return fmt.Errorf("read link %s from the repository: %w", leaf.path, err)
 	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
 	return onTarget("create link", leaf.path, makeLink(t.target(leaf.path), string(to)))
 }
 
@@ -107,6 +119,9 @@ func (t *treeRestore) file(ctx context.Context, leaf leaf) error {
 	chunks, err := t.chunks.list(ctx, leaf.entry.ObjectID, size)
 	if err != nil {
 		return fmt.Errorf("read %s from the repository: %w", leaf.path, err)
+	}
+	if err := t.mayWrite(); err != nil {
+		return err
 	}
 	file, kept, err := createFile(t.target(leaf.path), size)
 	if err != nil {
