@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // A way to lose a backup pod.
@@ -132,6 +133,28 @@ var _ = Describe("a lost backup pod", func() {
 		Entry("while it waits for its slot", v2alpha1.PhasePrepared, losing(evict), "Evicted"),
 		Entry("deleted while it waits for its slot", v2alpha1.PhasePrepared, losing(deletePod), "backup pod is gone"),
 		Entry("before it ran", v2alpha1.PhaseAccepted, losing(evict), "Evicted"),
+	)
+
+	DescribeTable("leaves its log with the agent before it is removed", func(ctx context.Context, code int32) {
+		t := newTrial()
+		read := make(chan string, 1)
+		t.r.Logs = &transfer.PodLogs{Read: func(ctx context.Context, namespace, pod string, _ *corev1.PodLogOptions) ([]byte, error) {
+			defer close(read)
+			return []byte("last words"), live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: pod}, &corev1.Pod{})
+		}}
+		t.advance(ctx, v2alpha1.PhaseInProgress)
+		first := t.pod(ctx).UID
+		endMover(code, "Error", "cannot")(ctx, t)
+		Eventually(func() bool {
+			t.settleAll(ctx)
+			pod := &corev1.Pod{}
+			return live.Get(ctx, t.key(), pod) != nil || pod.UID != first
+		}).Should(BeTrue())
+		Eventually(read).Should(BeClosed())
+		t.abandon(ctx)
+	},
+		Entry("lost", int32(75)),
+		Entry("failed", int32(1)),
 	)
 
 	It("costs no attempt if somebody deleted it before it could read", func(ctx context.Context) {

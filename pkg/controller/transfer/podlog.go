@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -76,7 +75,7 @@ func (l *PodLogs) copyLog(pod *corev1.Pod, container string, log logrus.FieldLog
 			l.refused = true
 			log.WithError(err).Warn("the logs of pods that fail are not kept: the agent needs get on pods/log")
 		}
-	case err != nil && !errors.Is(err, context.Canceled):
+	case err != nil:
 		log.WithError(err).Info("the log of the pod cannot be read")
 	default:
 		for line := range strings.Lines(strings.ToValidUTF8(string(text), "?")) {
