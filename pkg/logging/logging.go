@@ -45,6 +45,7 @@ func New(level, format string, out io.Writer) (*logrus.Logger, error) {
 // debug and 2 trace; what is more verbose is dropped.
 func Bridge(log logrus.FieldLogger) {
 	logger := logrusr.New(log)
+	logger = logger.WithSink(quietSink{logger.GetSink()})
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 }

@@ -81,6 +81,9 @@ var _ = Describe("The logger", func() {
 				Expect(out.String()).To(MatchRegexp(want))
 			},
 			Entry("controller-runtime", func() { ctrl.Log.Info("said", "a", "b") }, `level=info msg=said a=b`),
+			Entry("controller-runtime's addresses of event sources", func() {
+				ctrl.Log.WithName("controller").WithValues("controller", "x").Info("Starting EventSource", "source", "0xc000123")
+			}, `level=debug msg="?Starting EventSource`),
 			Entry("controller-runtime at V(1)", func() { ctrl.Log.V(1).Info("said") }, `level=debug msg=said`),
 			Entry("controller-runtime at V(2)", func() { ctrl.Log.V(2).Info("said") }, `^$`),
 			Entry("controller-runtime's errors", func() { ctrl.Log.Error(errors.New("cause"), "said") },
