@@ -18,7 +18,8 @@ type Config struct {
 	LoadAffinity []LoadAffinity `json:"loadAffinity"`
 	// PodResources are the requests and limits of backup and restore pods. Nil: none.
 	PodResources *PodResources `json:"podResources"`
-	// BackupPVC holds the settings of the backupPVC by the storage class of the source PVC.
+	// BackupPVC holds the settings of the backupPVC by the storage class of the source PVC. The key of those without a class
+	// is empty.
 	BackupPVC map[string]BackupPVC `json:"backupPVC"`
 	// RestorePVC is about the intermediate PVC of a restore.
 	RestorePVC *RestorePVC `json:"restorePVC"`

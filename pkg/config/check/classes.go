@@ -20,7 +20,9 @@ func (c *checker) checkStorageClasses() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.BackupPVC)) {
 		path := problem.Path("backupPVC", name)
 		source := c.cluster.StorageClass(name)
-		if source == nil {
+		if name == "" {
+			// It is for volumes without a class, whose driver is known only when there is one.
+		} else if source == nil {
 			wrong := c.missingClass(path, name)
 			wrong.Message += ": no volume has these settings"
 			c.add(Warning, wrong)

@@ -56,13 +56,15 @@ func (t *text) classes() {
 		for i := range t.cluster.StorageClasses {
 			t.realClass(t.cluster.StorageClasses[i].Name)
 		}
-		named = slices.DeleteFunc(named, func(name string) bool { return t.cluster.StorageClass(name) != nil })
+		t.withoutClass()
+		named = slices.DeleteFunc(named, func(name string) bool { return name == "" || t.cluster.StorageClass(name) != nil })
 		if len(named) > 0 {
 			t.head("Not in this cluster: storage class %s", strings.Join(named, ", "))
 		}
 		return
 	}
-	for _, name := range named {
+	t.withoutClass()
+	for _, name := range slices.DeleteFunc(slices.Clone(named), func(name string) bool { return name == "" }) {
 		t.head("Volumes of storage class %s", name)
 		upload := t.cfg.ForUpload(name)
 		t.upload(upload, t.class(upload.BackupPVC.ClassFor(name)))
@@ -73,8 +75,18 @@ func (t *text) classes() {
 		t.head("Volumes of any storage class")
 	}
 	// The class is not known, so that only a loadAffinity rule without a class is.
-	t.upload(t.cfg.ForUpload(""), "the class of the volume")
+	others := *t.cfg
+	others.BackupPVC = nil
+	t.upload(others.ForUpload(""), "the class of the volume")
 	t.nodesOfClasses("backupPVC")
+}
+
+// withoutClass explains the volumes that have no storage class, if there are settings for them.
+func (t *text) withoutClass() {
+	if upload := t.cfg.ForUpload(""); upload.BackupPVC.StorageClass != "" {
+		t.head("Volumes without a storage class")
+		t.upload(upload, t.class(upload.BackupPVC.StorageClass))
+	}
 }
 
 // nodesOfClasses names the nodes of the classes that have a loadAffinity rule of their own.

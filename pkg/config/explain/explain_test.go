@@ -170,6 +170,16 @@ Without effect: privilegedFsBackup
 `))
 	})
 
+	It("keeps what is for volumes without a class from those of any other class", func() {
+		const text = "backupPVC: {\"\": {storageClass: silver, readOnly: true}}\n"
+		Expect(explained(text, nil)).To(ContainSubstring("Volumes without a storage class\n  backupPVC    class silver\n" +
+			"  access mode  ReadOnlyMany, mounted read-only\n  nodes        any\n\n" +
+			"Volumes of any other storage class\n  backupPVC    the class of the volume\n  access mode  ReadWriteOnce\n"))
+		Expect(explained(text, cluster())).To(And(
+			ContainSubstring("Volumes without a storage class\n  backupPVC    class silver: provisioner csi.example.com"),
+			Not(ContainSubstring("Not in this cluster"))))
+	})
+
 	It("explains the defaults", func() {
 		Expect(explained("{}", nil)).To(Equal(`Configuration of f
 

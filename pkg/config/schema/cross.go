@@ -99,6 +99,15 @@ func warnIgnored(c *checker, n *yaml.Node, path string) {
 	}
 }
 
+// warnWithoutClass points at settings for volumes without a storage class that do not say of which class the backupPVC is.
+func warnWithoutClass(c *checker, n *yaml.Node, path string) {
+	for key, value := range document.Members(n) {
+		if key.Value == "" && document.Get(value, "storageClass") == nil {
+			c.warn(key, problem.Key(path, ""), "volumes without a storage class can be backed up only if storageClass is set here")
+		}
+	}
+}
+
 func warnEmptySelector(c *checker, n *yaml.Node, path string) {
 	selector := document.Get(n, "nodeSelector")
 	if selector != nil && document.KindOf(selector) == document.Object && selectsAll(selector) {

@@ -130,7 +130,7 @@ var (
 			field{name: "memoryLimit", value: text(byteCount)},
 			field{name: "ephemeralStorageLimit", value: text(byteCount)},
 		).with(checkLimits)},
-		field{name: "backupPVC", value: mapOf("<source storage class>", storageClass, object(
+		field{name: "backupPVC", value: mapOf("<source storage class>", optionalStorageClass, object(
 			field{name: "storageClass", value: text(optionalStorageClass)},
 			field{name: "readOnly", value: boolean},
 			field{name: "spcNoRelabeling", value: boolean},
@@ -138,7 +138,7 @@ var (
 			field{name: "annotations", value: annotations},
 			field{name: "secretNames", value: secretNames},
 			field{name: "configMapNames", value: configMaps},
-		).with(warnIgnored))},
+		).with(warnIgnored)).with(warnWithoutClass)},
 		field{name: "restorePVC", value: object(
 			field{name: "ignoreDelayBinding", value: boolean},
 			field{name: "secretNames", value: secretNames},
