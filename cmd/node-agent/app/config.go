@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/config/check"
@@ -32,6 +33,8 @@ type configOptions struct {
 	global      *globalOptions
 	configMap   string
 	withCluster bool
+	// inPod: this is a pod of the cluster, an agent's presumably.
+	inPod       bool
 	unknownKeys schema.UnknownKeys
 }
 
@@ -47,12 +50,14 @@ type useConfig func(cmd *cobra.Command, document *schema.Checked, cluster *check
 
 // newConfigSubcommand makes a command that takes a configuration from a file, the standard input or the cluster.
 func newConfigSubcommand(g *globalOptions, name, short string, use useConfig) *cobra.Command {
-	options := &configOptions{global: g, unknownKeys: schema.RefuseUnknownKeys}
+	_, outside := rest.InClusterConfig()
+	options := &configOptions{global: g, unknownKeys: schema.RefuseUnknownKeys, inPod: outside == nil}
 	command := &cobra.Command{
-		Use:   name + " FILE|-|--configmap NAME",
+		Use:   name + " [FILE|-|--configmap NAME]",
 		Short: short,
 		Long: short + ".\n\nFILE, or - for the standard input, holds the configuration as JSON or YAML, or the manifest of\n" +
-			"its ConfigMap. With --configmap it is read from the cluster.",
+			"its ConfigMap. With --configmap it is read from the cluster. In the pod of an agent none of them is needed:\n" +
+			"there it is the agent's own ConfigMap.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// The standard output is for the result.
@@ -73,13 +78,19 @@ func newConfigSubcommand(g *globalOptions, name, short string, use useConfig) *c
 
 // read reads the configuration, and the cluster if that is asked for.
 func (o *configOptions) read(ctx context.Context, stdin io.Reader, args []string) (*schema.Checked, *check.Cluster, error) {
-	if (len(args) == 1) == (o.configMap != "") {
+	isOwn := len(args) == 0 && o.configMap == "" && o.inPod
+	if !isOwn && (len(args) == 1) == (o.configMap != "") {
 		return nil, nil, errors.New("give either a FILE, - for the standard input, or --configmap NAME")
 	}
 	var reader client.Reader
-	if o.configMap != "" || o.withCluster {
-		var err error
+	var err error
+	if len(args) == 0 || o.withCluster {
 		if reader, err = o.connect(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if isOwn {
+		if o.configMap, err = ownConfigMap(ctx, reader, o.global.namespace); err != nil {
 			return nil, nil, err
 		}
 	}

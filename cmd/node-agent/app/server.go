@@ -52,7 +52,7 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&options.ConfigMap, "node-agent-configmap", "", "name of the ConfigMap with the configuration, in Velero's namespace")
+	flags.StringVar(&options.ConfigMap, configMapFlag, "", "name of the ConfigMap with the configuration, in Velero's namespace")
 	flags.Var(&options.UnknownKeys, unknownKeysFlag, unknownKeysUsage)
 	flags.DurationVar(&options.PrepareTimeout, "data-mover-prepare-timeout", defaultPrepareTimeout,
 		"how long a DataUpload may take to be prepared before it is canceled")

@@ -9,7 +9,24 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/node-agent/node-agent/pkg/config/problem"
+	"github.com/node-agent/node-agent/pkg/config/schema"
 )
+
+// Classes says what is wrong about the storage classes that a configuration names, given all that there are. It is part of what
+// Against reports, without the notes.
+func Classes(document *schema.Checked, classes []storagev1.StorageClass) []problem.Problem {
+	cluster := &Cluster{StorageClasses: classes, Unread: map[string]string{snapshotClasses: "not asked for"}}
+	c := &checker{cfg: document.Config, cluster: cluster, document: document}
+	c.checkStorageClasses()
+	c.checkOtherClasses()
+	var problems []problem.Problem
+	for _, finding := range c.findings {
+		if finding.Level != Note {
+			problems = append(problems, finding.Problem)
+		}
+	}
+	return problems
+}
 
 // checkStorageClasses checks the classes of source PVC and backupPVC: a snapshot becomes a volume only with the driver that
 // made it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/config/check"
 	"github.com/node-agent/node-agent/pkg/config/manifest"
 	"github.com/node-agent/node-agent/pkg/config/problem"
 	"github.com/node-agent/node-agent/pkg/config/schema"
@@ -38,6 +40,10 @@ type Configuration struct {
 	seen *corev1.ConfigMap
 	// missing is set when it was told that the ConfigMap is gone.
 	missing bool
+	// judged is the configuration of seen if it is in force, else nil, and unfit is what was told last about the storage classes
+	// that it names.
+	judged *schema.Checked
+	unfit  string
 	// changes are where those who asked are told.
 	changes []chan Change
 }
@@ -112,6 +118,7 @@ func sameContent(a, b *corev1.ConfigMap) bool {
 // apply puts the content of the ConfigMap in force if it is good.
 func (c *Configuration) apply(configMap *corev1.ConfigMap) {
 	c.seen, c.missing = configMap, false
+	c.judged, c.unfit = nil, ""
 	checked := manifest.CheckConfigMap(c.Decoder, configMap)
 	if err := checked.Err(); err != nil {
 		metrics.SetConfigValid(false)
@@ -119,6 +126,7 @@ func (c *Configuration) apply(configMap *corev1.ConfigMap) {
 		return
 	}
 	c.store(checked, configMap)
+	c.judged = checked
 	for _, changes := range c.changes {
 		select {
 		case changes <- Change{Object: checked.Config}:
@@ -145,10 +153,33 @@ func (c *Configuration) gone() {
 	if last == nil {
 		last = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.ConfigMap.Namespace, Name: c.ConfigMap.Name}}
 	}
-	c.seen, c.missing = nil, true
+	c.seen, c.missing, c.judged = nil, true, nil
 	metrics.SetConfigValid(false)
 	c.warn(last, "ConfigMapDeleted", "the ConfigMap does not exist any more: the last good configuration stays in force, "+
 		"but an agent that is restarted needs the ConfigMap")
+}
+
+// judgeClasses tells when a storage class that the configuration names does not exist or does not fit, and when all do again.
+func (c *Configuration) judgeClasses(ctx context.Context, reader client.Reader) error {
+	if c.judged == nil {
+		return nil
+	}
+	var classes storagev1.StorageClassList
+	if err := reader.List(ctx, &classes); err != nil {
+		return fmt.Errorf("listing the storage classes: %w", err)
+	}
+	unfit := join(problem.Lines(c.judged.Source, check.Classes(c.judged, classes.Items)))
+	if unfit == c.unfit {
+		return nil
+	}
+	c.unfit = unfit
+	if unfit != "" {
+		c.warn(c.seen, "StorageClassesUnfit", unfit)
+		return nil
+	}
+	c.logger().Info("the storage classes that the configuration names exist and fit")
+	c.events.Eventf(c.seen, nil, corev1.EventTypeNormal, "StorageClassesFit", action, "the storage classes that it names exist and fit")
+	return nil
 }
 
 func (c *Configuration) store(checked *schema.Checked, configMap *corev1.ConfigMap) {

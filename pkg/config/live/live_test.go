@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,7 +27,13 @@ import (
 type cluster struct {
 	client.Reader
 	configMap *corev1.ConfigMap
+	classes   []storagev1.StorageClass
 	err       error
+}
+
+func (c *cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*storagev1.StorageClassList).Items = c.classes
+	return nil
 }
 
 func (c *cluster) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
@@ -191,5 +198,50 @@ var _ = Describe("the configuration in force", func() {
 		Expect(all[1]).To(HavePrefix("Warning UnknownKeys configmap velero/agent, key c:1:2: a1: unknown key, ignored: expected"))
 		Expect(strings.TrimPrefix(all[1], "Warning UnknownKeys ")).To(HaveLen(1024), "what an Event can hold")
 		Expect(strings.Count(log.String(), "unknown key, ignored")).To(Equal(7))
+	})
+
+	Describe("and the storage classes that it names", func() {
+		class := func(name string) storagev1.StorageClass {
+			return storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "csi.example.com"}
+		}
+		look := func(ctx context.Context) []string {
+			GinkgoHelper()
+			Expect(configuration.Look(ctx, api)).To(Succeed())
+			return told()
+		}
+		const named = `{"backupPVC": {"gold": {"storageClass": "silver"}}}`
+		unfit := ContainElement("Warning StorageClassesUnfit configmap velero/agent, key c:1:25: backupPVC.gold.storageClass: " +
+			"storage class silver does not exist: DataUploads would be canceled at the prepare timeout")
+
+		It("are told once while one does not exist, when it exists, and when it is gone", func(ctx context.Context) {
+			api.classes = []storagev1.StorageClass{class("gold")}
+			api.set("1", named)
+			load(ctx)
+			lead(ctx)
+			told()
+			Expect(look(ctx)).To(unfit)
+			Expect(log.String()).To(ContainSubstring("reason=StorageClassesUnfit"))
+			Expect(look(ctx)).To(BeEmpty())
+			api.classes = append(api.classes, class("silver"))
+			Expect(look(ctx)).To(ConsistOf("Normal StorageClassesFit the storage classes that it names exist and fit"))
+			Expect(look(ctx)).To(BeEmpty())
+			api.classes = api.classes[:1]
+			Expect(look(ctx)).To(unfit)
+		})
+
+		It("are told again for another configuration, and not for one that is not in force", func(ctx context.Context) {
+			api.classes = []storagev1.StorageClass{class("gold")}
+			api.set("1", "{}")
+			load(ctx)
+			lead(ctx)
+			told()
+			Expect(look(ctx)).To(BeEmpty())
+			api.set("2", named)
+			Expect(look(ctx)).To(And(unfit, HaveLen(2)))
+			api.set("3", wrong)
+			Expect(look(ctx)).To(ConsistOf(HavePrefix("Warning InvalidConfiguration")))
+			api.configMap = nil
+			Expect(look(ctx)).To(ConsistOf(HavePrefix("Warning ConfigMapDeleted")))
+		})
 	})
 })
