@@ -108,6 +108,9 @@ func addReconcilers(
 	if err := transfer.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
+	if err := countNodes(ctx, mgr.GetCache()); err != nil {
+		return nil, err
+	}
 	engine.ConfigChanges = configuration.Changes()
 	uploads := dataupload.New(engine)
 	if err := uploads.SetupWithManager(ctx, mgr); err != nil {

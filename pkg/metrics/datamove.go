@@ -74,6 +74,44 @@ func of(kind string) *datamove {
 	return uploads
 }
 
+// phases are those in which a DataUpload or DataDownload ends.
+var phases = []string{"Completed", "Failed", "Canceled"}
+
+// Begin lets all metrics of a kind that have few words for a label begin with 0, so that the first increase can be seen as one.
+// causes are those of lost pods.
+func Begin(kind string, causes []string) {
+	m := of(kind)
+	for _, phase := range phases {
+		m.moveSeconds.WithLabelValues(phase)
+	}
+	for _, cause := range causes {
+		m.lostAttempts.WithLabelValues(cause)
+	}
+	BeginNode("") // of what ends before it has a node
+}
+
+// BeginNode lets the counters of a node begin with 0.
+func BeginNode(node string) {
+	for _, counter := range ofNodes() {
+		counter.WithLabelValues(node)
+	}
+}
+
+// EndNode drops the counters of a node that is gone, so that there are no more than nodes.
+func EndNode(node string) {
+	for _, counter := range ofNodes() {
+		counter.DeleteLabelValues(node)
+	}
+}
+
+func ofNodes() []*prometheus.CounterVec {
+	var counters []*prometheus.CounterVec
+	for _, m := range []*datamove{uploads, downloads} {
+		counters = append(counters, m.success, m.failure, m.cancel)
+	}
+	return counters
+}
+
 // ObservePrepared counts what became Prepared, and how long that took.
 func ObservePrepared(kind string, took time.Duration) {
 	of(kind).prepareSeconds.Observe(took.Seconds())

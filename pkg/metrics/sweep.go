@@ -23,6 +23,14 @@ func init() {
 	metrics.Registry.MustRegister(orphanedObjects, sweptObjects)
 }
 
+// BeginSweep lets the metrics of kinds of objects begin with 0.
+func BeginSweep(kinds []string) {
+	for _, kind := range kinds {
+		orphanedObjects.WithLabelValues(kind)
+		sweptObjects.WithLabelValues(kind)
+	}
+}
+
 // SetOrphanedObjects publishes how many objects of a kind are orphaned.
 func SetOrphanedObjects(kind string, number int) {
 	orphanedObjects.WithLabelValues(kind).Set(float64(number))

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -152,6 +153,16 @@ var _ = Describe("the agent", Ordered, func() {
 		Eventually(holder).WithTimeout(takeOver).Should(And(Not(BeEmpty()), Not(Equal(leader))))
 		Eventually(func() string { _, body := get("http://" + secondMetrics + "/metrics"); return body }).
 			Should(ContainSubstring("node_agent_leading 1"))
+		By("counting from 0, so that its first failure is seen")
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "counted"}}
+		Expect(live.Create(ctx, node)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, node)).To(Succeed()) })
+		for _, kind := range []string{"upload", "download"} {
+			for _, end := range []string{"success", "failure", "cancel"} {
+				Eventually(func() string { _, body := get("http://" + secondMetrics + "/metrics"); return body }).
+					Should(ContainSubstring(fmt.Sprintf("podVolume_data_%s_%s_total{node=\"counted\"} 0", kind, end)))
+			}
+		}
 		second.Terminate()
 		Eventually(second).Should(gexec.Exit(0))
 		Expect(holder()).To(BeEmpty(), "it gives the lease back")

@@ -69,6 +69,7 @@ type Report struct {
 
 // Start makes a round every so often until ctx ends.
 func (s *Sweeper) Start(ctx context.Context) error {
+	metrics.BeginSweep(kinds)
 	ticker := s.Clock.NewTicker(interval)
 	defer ticker.Stop()
 	for {

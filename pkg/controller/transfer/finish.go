@@ -48,7 +48,7 @@ func (e *Engine) missPod(ctx context.Context, s *Scope) error {
 	case pod != nil:
 		return WaitFor(retry, expose.Reason{})
 	default:
-		return e.lose(s, loss{cause: "Deleted", words: e.kind.Words.Pod + " is gone: it was deleted, or its node was"})
+		return e.lose(s, loss{cause: causeDeleted, words: e.kind.Words.Pod + " is gone: it was deleted, or its node was"})
 	}
 }
 

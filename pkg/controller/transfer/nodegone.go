@@ -32,13 +32,13 @@ func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (loss, error) {
 	case err != nil:
 		return loss{}, err
 	case node == nil:
-		return loss{cause: "NodeGone", words: fmt.Sprintf("node %s is gone", name)}, nil
+		return loss{cause: causeNodeGone, words: fmt.Sprintf("node %s is gone", name)}, nil
 	case IsDeleting(s.Pod) && notReady(node) != "":
 		words := fmt.Sprintf("node %s is not ready (%s), and the cluster deletes its pods", name, notReady(node))
-		return loss{cause: "NodeGone", words: words}, nil
+		return loss{cause: causeNodeGone, words: words}, nil
 	case !s.Now.Before(givenUpAt(node, s.Now)):
 		words := fmt.Sprintf("node %s has not been ready for %s (%s)", name, silenceLimit, notReady(node))
-		return loss{cause: "NodeGone", words: words}, nil
+		return loss{cause: causeNodeGone, words: words}, nil
 	default:
 		return loss{}, nil
 	}

@@ -16,9 +16,22 @@ import (
 // could not start, and above is 128 + the number of the signal.
 const firstSignalCode = 128
 
+// Causes of a loss, for the metric.
+const (
+	causeDeleted   = "Deleted"
+	causeEvicted   = "Evicted"
+	causeKilled    = "Killed"
+	causeNodeGone  = "NodeGone"
+	causeOOMKilled = "OOMKilled"
+	causeRetryable = "Retryable"
+	causeUnknown   = "Unknown"
+)
+
+var causes = []string{causeDeleted, causeEvicted, causeKilled, causeNodeGone, causeOOMKilled, causeRetryable, causeUnknown}
+
 // loss says how a pod was lost: it came to an end that says nothing about the data. The zero value is no loss.
 type loss struct {
-	// cause is one CamelCase word, bounded, for metrics.
+	// cause is one of causes.
 	cause string
 	// words are for people.
 	words string
@@ -66,17 +79,17 @@ func lossOf(pod *corev1.Pod) loss {
 	switch {
 	case pod.Status.Reason != "":
 		// The node or the cluster ended the pod, not the mover.
-		return loss{cause: "Evicted", words: inPlainWords(pod.Status.Reason, pod.Status.Message)}
+		return loss{cause: causeEvicted, words: inPlainWords(pod.Status.Reason, pod.Status.Message)}
 	case disruption(pod) != "":
-		return loss{cause: "Evicted", words: disruption(pod)}
+		return loss{cause: causeEvicted, words: disruption(pod)}
 	case ended == nil:
-		return loss{cause: "Unknown", words: fmt.Sprintf("pod phase is %s, and nothing says why", pod.Status.Phase)}
+		return loss{cause: causeUnknown, words: fmt.Sprintf("pod phase is %s, and nothing says why", pod.Status.Phase)}
 	case ended.Reason == "OOMKilled":
-		return loss{cause: "OOMKilled", words: outOfMemory(pod, ended)}
+		return loss{cause: causeOOMKilled, words: outOfMemory(pod, ended)}
 	case ended.ExitCode == result.ExitRetryable:
-		return loss{cause: "Retryable", words: moverWords(ended)}
+		return loss{cause: causeRetryable, words: moverWords(ended)}
 	case ended.ExitCode >= firstSignalCode:
-		return loss{cause: "Killed", words: moverWords(ended)}
+		return loss{cause: causeKilled, words: moverWords(ended)}
 	default:
 		return loss{}
 	}

@@ -22,6 +22,7 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/metrics"
 )
 
 // Indexes of the cache.
@@ -39,6 +40,7 @@ const concurrency = 8
 // Controller builds a controller that calls Reconcile whenever something changes that a DataUpload or DataDownload may wait
 // for. What only one kind waits for is added by its package.
 func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
+	metrics.Begin(e.kind.Words.Kind, causes)
 	byName := handler.EnqueueRequestsFromMapFunc(sameName)
 	onlyUpdates := func(matters func(event.UpdateEvent) bool) builder.WatchesOption {
 		return builder.WithPredicates(predicate.Funcs{
