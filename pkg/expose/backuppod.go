@@ -16,12 +16,17 @@ const (
 	spcType = "spc_t"
 )
 
+// backupCapabilities let root read every file. DAC_READ_SEARCH alone would do, but it also opens files by handle, beyond what is mounted,
+// which is why the pod security level baseline refuses it.
+var backupCapabilities = []corev1.Capability{"DAC_OVERRIDE"}
+
 // BackupPod builds the pod that mounts the backupPVC and runs the data mover, as configured for the DataUpload.
 func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume, template AgentTemplate) *corev1.Pod {
 	section := configured.BackupPVC
 	pod := podPlan{
 		transfer: du, configured: configured.Pod, group: backupPodGroup, mode: volume.Mode, readOnly: section.ReadOnly,
-		command: "backup",
+		capabilities: backupCapabilities,
+		command:      "backup",
 		args: []string{
 			"--data-upload=" + du.Name,
 			"--resource-timeout=" + du.Spec.OperationTimeout.Duration.String(),

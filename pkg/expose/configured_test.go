@@ -136,6 +136,7 @@ var _ = Describe("a backup pod", func() {
 		pod := podOf(configured, azure)
 		Expect(pod.Labels).To(Equal(map[string]string{
 			"team": "storage", "velero.io/data-upload": "backup-1-x7k2p", "velero.io/exposer-pod-group": "snapshot-exposer", expose.OwnerUIDLabel: uid,
+			"velero.io/exclude-from-backup": "true",
 		}))
 		Expect(pod.Annotations).To(Equal(configured.PodAnnotations))
 		Expect(azure.Labels).To(HaveLen(1))

@@ -16,9 +16,6 @@ import (
 // CopiedFromLabel marks a Secret or ConfigMap as a copy; its value is the namespace that it was first copied from.
 const CopiedFromLabel = "node-agent.io/copied-from"
 
-// excludeFromBackupLabel keeps Velero from backing a copy up with its own namespace.
-const excludeFromBackupLabel = "velero.io/exclude-from-backup"
-
 // Object is a Secret or a ConfigMap.
 type Object interface {
 	metav1.Object

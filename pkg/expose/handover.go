@@ -60,7 +60,7 @@ func BindTarget(target *corev1.PersistentVolumeClaim, volume string) {
 }
 
 // BindVolume makes the target PVC the owner of the restored volume, and gives the volume the labels that the target's selector
-// asks for.
+// asks for. From here on it belongs into a backup.
 func BindVolume(pv *corev1.PersistentVolume, target *corev1.PersistentVolumeClaim) error {
 	labels, err := selected(target)
 	if err != nil {
@@ -69,6 +69,7 @@ func BindVolume(pv *corev1.PersistentVolume, target *corev1.PersistentVolumeClai
 	if pv.Labels == nil {
 		pv.Labels = map[string]string{}
 	}
+	delete(pv.Labels, excludeFromBackupLabel)
 	maps.Copy(pv.Labels, labels)
 	delete(pv.Annotations, boundByControllerAnnotation)
 	pv.Spec.ClaimRef = &corev1.ObjectReference{
@@ -109,6 +110,7 @@ func Unmark(pv *corev1.PersistentVolume) {
 	for _, key := range []string{reclaimPolicyAnnotation, targetAnnotation, downloadAnnotation} {
 		delete(pv.Annotations, key)
 	}
-	delete(pv.Labels, v2alpha1.DataDownloadLabel)
-	delete(pv.Labels, OwnerUIDLabel)
+	for _, key := range []string{v2alpha1.DataDownloadLabel, OwnerUIDLabel} {
+		delete(pv.Labels, key)
+	}
 }

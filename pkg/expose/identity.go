@@ -42,11 +42,16 @@ func ownerAnnotation(kind string) string {
 	return uploadAnnotation
 }
 
+// excludeFromBackupLabel keeps Velero from taking an object into a backup: what is there only while data moves is of no use later,
+// and may be gone before it is backed up.
+const excludeFromBackupLabel = "velero.io/exclude-from-backup"
+
 // Labels are carried by every object made for a DataUpload or DataDownload.
 func Labels(transfer v2alpha1.Transfer) map[string]string {
 	return map[string]string{
 		NameLabel(transfer.TransferKind()): velerov1.LabelValue(transfer.GetName()),
 		OwnerUIDLabel:                      string(transfer.GetUID()),
+		excludeFromBackupLabel:             "true",
 	}
 }
 
@@ -91,13 +96,4 @@ func Mark(obj metav1.Object, transfer v2alpha1.Transfer) {
 	maps.Copy(annotations, obj.GetAnnotations())
 	annotations[ownerAnnotation(transfer.TransferKind())] = transfer.GetNamespace() + "/" + transfer.GetName()
 	obj.SetAnnotations(annotations)
-}
-
-// DownloadOf is the DataDownload that an object of a name and labels was made for: restore pod and restorePVC have its name, the
-// cachePVC has a longer one.
-func DownloadOf(name string, labels map[string]string) string {
-	if short, isCache := strings.CutSuffix(name, cacheSuffix); isCache && labels[v2alpha1.DataDownloadLabel] == velerov1.LabelValue(short) {
-		return short
-	}
-	return name
 }

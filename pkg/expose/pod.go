@@ -29,6 +29,8 @@ type podPlan struct {
 	mode    corev1.PersistentVolumeMode
 	// readOnly mounts the volume so.
 	readOnly bool
+	// capabilities are what root needs beyond its own files. No other is left to it.
+	capabilities []corev1.Capability
 }
 
 // VolumePath is where the pod sees the volume: its mount point, or its device for block volumes.
@@ -36,8 +38,10 @@ func VolumePath(transfer v2alpha1.Transfer) string {
 	return "/" + string(transfer.GetUID())
 }
 
-// build builds the pod. It runs as root, which alone may read and write every file.
+// build builds the pod. It runs as root, which alone may read and write every file, and without all else that root may: it works on
+// file systems that others control.
 func (p podPlan) build(template AgentTemplate) *corev1.Pod {
+	template = template.withScratch()
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       p.transfer.GetNamespace(),
@@ -57,7 +61,10 @@ func (p podPlan) build(template AgentTemplate) *corev1.Pod {
 			OS:                            &corev1.PodOS{Name: corev1.Linux},
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
-			SecurityContext:               &corev1.PodSecurityContext{RunAsUser: new(int64(0))},
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsUser:      new(int64(0)),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
 			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
 				MaxSkew:           1,
 				TopologyKey:       corev1.LabelHostname,
@@ -120,6 +127,11 @@ func (p podPlan) container(template AgentTemplate) corev1.Container {
 		Resources:                resources(p.configured.PodResources),
 		VolumeMounts:             slices.Clone(template.VolumeMounts),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: p.capabilities},
+		},
 	}
 	if number := attempts.Number(p.transfer); number > 1 {
 		c.Args = append(c.Args, "--attempt="+strconv.Itoa(number))

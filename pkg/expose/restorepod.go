@@ -17,6 +17,9 @@ const (
 	cachePath   = "/cache"
 )
 
+// restoreCapabilities let root write every file and give it the owner, mode and times that it had.
+var restoreCapabilities = []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"}
+
 // RestoreTarget is what a restore pod must know of the target PVC.
 type RestoreTarget struct {
 	// Mode is Filesystem or Block.
@@ -33,7 +36,8 @@ type RestoreTarget struct {
 // workload's pod has fixed the node, the restored volume must be made there, whatever loadAffinity says.
 func RestorePod(dd *v2alpha1.DataDownload, configured config.Download, target RestoreTarget, template AgentTemplate) *corev1.Pod {
 	plan := podPlan{
-		transfer: dd, configured: configured.Pod, group: restorePodGroup, mode: target.Mode, command: "restore",
+		transfer: dd, configured: configured.Pod, group: restorePodGroup, mode: target.Mode,
+		capabilities: restoreCapabilities, command: "restore",
 		args: []string{
 			"--data-download=" + dd.Name,
 			"--resource-timeout=" + dd.Spec.OperationTimeout.Duration.String(),

@@ -26,11 +26,9 @@ const (
 // RestorePVC builds the intermediate PVC that a restore is written into. Its volume becomes that of the target PVC, so it asks
 // for the same. The target's selector, which keeps other volumes from it, is left out: no volume has been made yet.
 func RestorePVC(dd *v2alpha1.DataDownload, target *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
-	labels := map[string]string{}
-	maps.Copy(labels, target.Labels)
+	labels := inherited(target.Labels)
 	maps.Copy(labels, Labels(dd))
-	annotations := map[string]string{}
-	maps.Copy(annotations, target.Annotations)
+	annotations := inherited(target.Annotations)
 	for _, key := range bindAnnotations {
 		delete(annotations, key)
 	}
@@ -64,12 +62,6 @@ func VolumeMode(pvc *corev1.PersistentVolumeClaim) corev1.PersistentVolumeMode {
 func SelectedNode(pvc *corev1.PersistentVolumeClaim) string {
 	return pvc.Annotations[selectedNodeAnnotation]
 }
-
-// CachePVCName is the name of the PVC for the cache of a restore.
-func CachePVCName(dd *v2alpha1.DataDownload) string { return dd.Name + cacheSuffix }
-
-// cacheSuffix is what stock Velero appends to the name of a DataDownload for its cachePVC.
-const cacheSuffix = "-cache"
 
 // CachePVC builds the PVC for the cache of a restore. size is in bytes.
 //

@@ -28,7 +28,7 @@ func AliasContent(du *v2alpha1.DataUpload, source *snapshotv1.VolumeSnapshotCont
 		return nil, fmt.Errorf("volumesnapshotcontent %s has no snapshot handle", source.Name)
 	}
 	content := &snapshotv1.VolumeSnapshotContent{
-		ObjectMeta: metav1.ObjectMeta{Name: du.Name, Annotations: maps.Clone(source.Annotations)},
+		ObjectMeta: metav1.ObjectMeta{Name: du.Name, Annotations: inherited(source.Annotations)},
 		Spec: snapshotv1.VolumeSnapshotContentSpec{
 			VolumeSnapshotRef: corev1.ObjectReference{
 				APIVersion: snapshotv1.SchemeGroupVersion.String(),
@@ -63,7 +63,7 @@ func AliasSnapshot(
 			Namespace:   du.Namespace,
 			Name:        du.Name,
 			Labels:      Labels(du),
-			Annotations: maps.Clone(annotations),
+			Annotations: inherited(annotations),
 		},
 		Spec: snapshotv1.VolumeSnapshotSpec{
 			Source:                  snapshotv1.VolumeSnapshotSource{VolumeSnapshotContentName: new(content.Name)},

@@ -24,6 +24,7 @@ func SnapshotInfo(du *v2alpha1.DataUpload, snapshotID string) *corev1.ConfigMap 
 			Labels: map[string]string{
 				v2alpha1.BackupNameLabel: du.Labels[v2alpha1.BackupNameLabel],
 				snapshotInfoLabel:        "true",
+				excludeFromBackupLabel:   "true",
 			},
 			OwnerReferences: slices.Clone(du.OwnerReferences),
 		},
@@ -38,6 +39,3 @@ func SnapshotInfo(du *v2alpha1.DataUpload, snapshotID string) *corev1.ConfigMap 
 		},
 	}
 }
-
-// SnapshotInfoName is the name that Velero gives to that ConfigMap.
-func SnapshotInfoName(dataUpload string) string { return dataUpload + "-info" }

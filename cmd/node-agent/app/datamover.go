@@ -17,12 +17,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover"
 )
 
-const (
-	// scratchVariable names a directory of the agent's pod, and by it of movers' pods, that may be written to.
-	scratchVariable = "VELERO_SCRATCH_DIR"
-
-	nodeVariable = "NODE_NAME"
-)
+const nodeVariable = "NODE_NAME"
 
 // moverOptions are the flags that all data movers have.
 type moverOptions struct {
@@ -103,7 +98,7 @@ func (o *moverOptions) run(cmd *cobra.Command, g *globalOptions, field string, m
 	if dir := os.Getenv(expose.SecretsDirVariable); dir != "" {
 		c = location.WithMountedSecrets(c, dir)
 	}
-	workDir, err := os.MkdirTemp(os.Getenv(scratchVariable), "data-mover-")
+	workDir, err := os.MkdirTemp(os.Getenv(expose.ScratchVariable), "data-mover-")
 	if err != nil {
 		return fmt.Errorf("make a working directory: %w", err)
 	}

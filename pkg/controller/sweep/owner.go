@@ -41,7 +41,7 @@ func ownerOf(obj client.Object, namespace string) (owner, bool) {
 	if obj.GetNamespace() == "" {
 		o.name, _ = expose.Owner(obj, o.kind)
 	} else if o.kind == v2alpha1.KindDataDownload {
-		o.name.Name = expose.DownloadOf(obj.GetName(), labels)
+		o.name.Name = expose.DownloadOf(obj)
 	}
 	ours := o.uid != "" && o.name.Namespace == namespace && labels[expose.NameLabel(o.kind)] == velerov1.LabelValue(o.name.Name)
 	if pv, isPV := obj.(*corev1.PersistentVolume); isPV && ours {

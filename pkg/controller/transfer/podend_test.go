@@ -42,7 +42,7 @@ var _ = DescribeTable("a mover that was ended", func(ended corev1.ContainerState
 )
 
 var _ = DescribeTable("a pod that was ended by its node or the cluster", func(status corev1.PodStatus, words string) {
-	Expect(lossOf(&corev1.Pod{Status: status})).To(Equal(loss{cause: "Evicted", words: words}))
+	Expect(lossOf(&corev1.Pod{Status: status})).To(Equal(loss{cause: causeEvicted, words: words}))
 },
 	Entry("short of something", corev1.PodStatus{Reason: "Evicted", Message: "The node was low on resource: memory."},
 		"evicted, because its node ran short of a resource (Evicted: The node was low on resource: memory.)"),
