@@ -72,7 +72,7 @@ var _ = Describe("A mover that fails", func() {
 		Expect(len(message)).To(And(BeNumerically("<=", result.MaxLength), BeNumerically(">", result.MaxLength-10)))
 		Expect(utf8.ValidString(message)).To(BeTrue())
 		Expect(message).To(HavePrefix(uploadFailure))
-		Expect(message).To(ContainSubstring(" bytes in all) ..."))
+		Expect(message).To(ContainSubstring(" ... "))
 		Expect(message).To(HaveSuffix(" the end"))
 	})
 

@@ -1,4 +1,4 @@
-// Package text shortens what is too long for a message.
+// Package text makes messages of texts that come from elsewhere: short enough, and without secrets.
 package text
 
 import "strings"

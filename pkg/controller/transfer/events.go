@@ -9,6 +9,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/metrics"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // Actions of Events, in the form that events.k8s.io asks for.
@@ -37,7 +38,7 @@ func (e *Engine) announce(s *Scope, before v2alpha1.Transfer) {
 	switch status.Phase {
 	case accepted:
 		if before.TransferStatus().Phase == "" || before.TransferStatus().Phase == isNew {
-			e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, "Accepted", actionPrepare, "%s", truncate(s.Configured))
+			e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, "Accepted", actionPrepare, "%s", text.Shorten(s.Configured, maxMessage))
 		}
 		log.WithField("configuration", s.ConfiguredBy).Info("accepted")
 	case prepared:

@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // maxMessage bounds status.message, in bytes: long enough for a provisioner's error, short enough for `kubectl get -o wide`.
@@ -22,7 +22,7 @@ func (e *Engine) write(ctx context.Context, s *Scope) error {
 	if equality.Semantic.DeepEqual(s.read, s.Object) {
 		return nil
 	}
-	s.Status().Message = truncate(s.Status().Message)
+	s.Status().Message = text.Shorten(s.Status().Message, maxMessage)
 	if s.phaseChanged() {
 		dropReason(s)
 	}
@@ -55,14 +55,4 @@ func (s *Scope) acceptedFor() time.Duration {
 		return 0
 	}
 	return s.Now.Sub(s.Status().AcceptedTimestamp.Time)
-}
-
-// truncate shortens a message in its middle: what was being done stands at its beginning, the cause at its end.
-func truncate(message string) string {
-	const ellipsis = " ... "
-	if len(message) <= maxMessage {
-		return message
-	}
-	half := (maxMessage - len(ellipsis)) / 2
-	return strings.ToValidUTF8(message[:half], "") + ellipsis + strings.ToValidUTF8(message[len(message)-half:], "")
 }

@@ -1,32 +1,12 @@
 package transfer
 
 import (
-	"strings"
-	"unicode/utf8"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-)
-
-var _ = DescribeTable("a message in status", func(message string) {
-	short := truncate(message)
-	Expect(len(short)).To(BeNumerically("<=", maxMessage))
-	Expect(utf8.ValidString(short)).To(BeTrue())
-	if len(message) <= maxMessage {
-		Expect(short).To(Equal(message))
-		return
-	}
-	Expect(short).To(And(HavePrefix(message[:400]), HaveSuffix(message[len(message)-400:])))
-},
-	Entry("empty", ""),
-	Entry("short", "storage class not found"),
-	Entry("at the limit", strings.Repeat("x", maxMessage)),
-	Entry("long", strings.Repeat("begin ", 200)+strings.Repeat(" end", 200)),
-	Entry("long, of characters that must not be cut in two", strings.Repeat("ä€", 1000)),
 )
 
 var _ = DescribeTable("an update of a DataUpload is worth a pass", func(change func(*v2alpha1.DataUpload), want bool) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // waitingForAnnotation holds the cause that was announced last, so that no agent, this one or the next, repeats itself.
@@ -15,13 +16,13 @@ const noLeader = "NoLeader"
 
 // record writes into a DataUpload or DataDownload what it waits for, in a text that holds the reason's. It tells whether that is news,
 // worth an Event. What another component says again with other numbers is not even written; our own words are.
-func record(transfer v2alpha1.Transfer, reason expose.Reason, text string) bool {
+func record(transfer v2alpha1.Transfer, reason expose.Reason, message string) bool {
 	cause := reason.Cause()
 	known := transfer.GetAnnotations()[waitingForAnnotation] == cause
 	if known && reason.Quote != "" && strings.Contains(transfer.TransferStatus().Message, reason.Message) {
 		return false
 	}
-	transfer.TransferStatus().Message = truncate(text)
+	transfer.TransferStatus().Message = text.Shorten(message, maxMessage)
 	SetAnnotation(transfer, waitingForAnnotation, cause)
 	return !known
 }

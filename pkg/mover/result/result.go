@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/node-agent/node-agent/pkg/notice"
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 const (
@@ -62,7 +63,7 @@ func Parse(message string) (Result, error) {
 		return Result{}, err
 	}
 	if r.SnapshotID == "" {
-		return Result{}, fmt.Errorf("termination message %q of the data mover has no snapshotID", shorten(message))
+		return Result{}, fmt.Errorf("termination message %q of the data mover has no snapshotID", text.Shorten(message, maxQuoted))
 	}
 	return r, nil
 }
@@ -88,7 +89,7 @@ func ParseRestored(message string) (Restored, error) {
 		return Restored{}, err
 	}
 	if r.Target.ByPath == "" {
-		return Restored{}, fmt.Errorf("termination message %q of the data mover has no target", shorten(message))
+		return Restored{}, fmt.Errorf("termination message %q of the data mover has no target", text.Shorten(message, maxQuoted))
 	}
 	return r, nil
 }
@@ -108,7 +109,7 @@ func parse(message string, into any) error {
 		return errors.New("termination message of the data mover is empty")
 	}
 	if err := json.Unmarshal([]byte(message), into); err != nil {
-		return fmt.Errorf("parse termination message %q of the data mover: %w", shorten(message), err)
+		return fmt.Errorf("parse termination message %q of the data mover: %w", text.Shorten(message, maxQuoted), err)
 	}
 	return nil
 }
@@ -116,13 +117,4 @@ func parse(message string, into any) error {
 // IsCanceled tells whether a mover that left this message was canceled.
 func IsCanceled(message string) bool {
 	return strings.HasSuffix(strings.TrimSpace(message), CanceledSuffix)
-}
-
-// shorten cuts a message that is repeated in an error.
-func shorten(message string) string {
-	message = strings.TrimSpace(message)
-	if len(message) <= maxQuoted {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxQuoted], "") + "..."
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,22 +18,17 @@ import (
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
 	"google.golang.org/api/googleapi"
+
+	"github.com/node-agent/node-agent/pkg/text"
 )
 
 // maxReasonLength keeps an error short enough for the status of a DataUpload.
 const maxReasonLength = 600
 
-// urlQuery finds the query of a URL: signatures and shared access tokens travel there.
-var urlQuery = regexp.MustCompile(`(https?://[^\s"'?]*)\?[^\s"']*`)
-
 // Sanitize makes one line of a message and takes out what may be secret.
-func Sanitize(text string) string {
-	text = urlQuery.ReplaceAllString(text, "$1")
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxReasonLength {
-		text = text[:maxReasonLength] + "..."
-	}
-	return strings.ToValidUTF8(text, "?")
+func Sanitize(message string) string {
+	line := strings.Join(strings.Fields(strings.ToValidUTF8(message, "?")), " ")
+	return text.Shorten(text.WithoutSecrets(line), maxReasonLength)
 }
 
 // cleanError has a text that may be shown, and unwraps to the error that it speaks of.
@@ -51,11 +45,11 @@ func Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := Sanitize(err.Error())
+	clean := Sanitize(err.Error())
 	if meaning := meaningOf(err); meaning.text != "" {
-		text = meaning.text + ": " + text
+		clean = meaning.text + ": " + clean
 	}
-	return &cleanError{text: text, err: err}
+	return &cleanError{text: clean, err: err}
 }
 
 // Retryable tells whether what failed may succeed another time, or from another node: the network or the store failed and
