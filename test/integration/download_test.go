@@ -284,6 +284,26 @@ var _ = Describe("slots", func() {
 		d.advance(ctx, v2alpha1.PhasePrepared)
 		Expect(d.get(ctx).Status.Message).To(And(ContainSubstring("place 1 in its queue"), ContainSubstring("taken by DataUpload other-")))
 	})
+
+	It("are free as soon as the data is written, though the volume cannot be handed over", func(ctx context.Context) {
+		first := newDownload()
+		first.advance(ctx, v2alpha1.PhaseInProgress)
+		second := newDownload()
+		second.MakeTarget(ctx)
+		second.create(ctx)
+		DeferCleanup(second.Forget)
+		second.settle(ctx)
+		Expect(second.Provision(ctx)).To(BeTrue())
+		Expect(second.RunPod(ctx, nodeName)).To(BeTrue())
+		second.settle(ctx)
+		Expect(second.get(ctx).Status.Phase).To(Equal(v2alpha1.PhasePrepared))
+
+		Expect(first.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+		first.settle(ctx)
+		Expect(first.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseInProgress), "its pod is not gone yet")
+		second.settle(ctx)
+		Expect(second.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseInProgress))
+	})
 })
 
 var _ = Describe("the hand-over of a restored volume", func() {

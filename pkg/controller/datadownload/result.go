@@ -11,11 +11,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover/result"
 )
 
-// restoredAnnotation holds on a DataDownload what its restore pod has left behind. From then on the volume is handed over, and
-// the pod is no longer needed to know what is to be done.
-const restoredAnnotation = "node-agent.io/restored"
-
-// restored is the value of restoredAnnotation, as JSON.
+// restored is the value of transfer.RestoredAnnotation, as JSON.
 type restored struct {
 	// Volume is the name of the PersistentVolume with the data.
 	Volume string `json:"volume"`
@@ -27,7 +23,7 @@ type restored struct {
 
 // restoredOf is what a restore pod has left behind, or nil.
 func restoredOf(dd *v2alpha1.DataDownload) *restored {
-	text, found := dd.Annotations[restoredAnnotation]
+	text, found := dd.Annotations[transfer.RestoredAnnotation]
 	if !found {
 		return nil
 	}
@@ -54,7 +50,7 @@ func succeed(s *transfer.Scope, terminationMessage string) error {
 	if err != nil {
 		panic(fmt.Sprintf("marshal result: %v", err)) // a string and a number can always be marshalled
 	}
-	transfer.SetAnnotation(s.Object, restoredAnnotation, string(text))
+	transfer.SetAnnotation(s.Object, transfer.RestoredAnnotation, string(text))
 	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start
 	if status.StartTimestamp == nil {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}

@@ -19,8 +19,14 @@ func isPrepared(transfer v2alpha1.Transfer) bool {
 	return transfer.TransferStatus().Phase == prepared
 }
 
+// RestoredAnnotation holds on a DataDownload what its restore pod has left behind. From then on the volume is handed over: the
+// pod is no longer needed to know what is to be done, and its slot is free.
+const RestoredAnnotation = "node-agent.io/restored"
+
 func holdsSlot(transfer v2alpha1.Transfer) bool {
-	return transfer.TransferStatus().Phase == inProgress || transfer.TransferStatus().Phase == canceling
+	_, written := transfer.GetAnnotations()[RestoredAnnotation]
+	phase := transfer.TransferStatus().Phase
+	return (phase == inProgress || phase == canceling) && !written
 }
 
 // slotsOf returns how many may move data on a node at a time. A node that is not known has no labels.

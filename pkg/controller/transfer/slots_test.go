@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
@@ -28,6 +29,19 @@ func queued(name string, age int, phase v2alpha1.Phase) v2alpha1.DataUpload {
 	}
 }
 
+// written has all of its data where it belongs.
+func written(du v2alpha1.DataUpload) v2alpha1.DataUpload {
+	du.Annotations = map[string]string{RestoredAnnotation: "{}"}
+	return du
+}
+
+var _ = It("is known of a change that it frees a slot", func() {
+	running, done := queued("a", 1, inProgress), written(queued("a", 1, inProgress))
+	Expect(freesSlot(event.UpdateEvent{ObjectOld: &running, ObjectNew: &done})).To(BeTrue())
+	Expect(freesSlot(event.UpdateEvent{ObjectOld: &done, ObjectNew: &done})).To(BeFalse())
+	Expect(freesSlot(event.UpdateEvent{ObjectOld: &running, ObjectNew: &running})).To(BeFalse())
+})
+
 var _ = DescribeTable("how many are before a DataUpload that is prepared", func(du v2alpha1.DataUpload, before int, others ...v2alpha1.DataUpload) {
 	q := &queue{}
 	Expect(q.reserve(slots, &du, movesOf(append(others, du)), 0)).To(HaveLen(before))
@@ -39,6 +53,7 @@ var _ = DescribeTable("how many are before a DataUpload that is prepared", func(
 	Entry("before a younger one", queued("a", 2, prepared), 0, queued("b", 1, prepared)),
 	Entry("of the same second, by name", queued("b", 1, prepared), 1, queued("a", 1, prepared), queued("c", 1, prepared)),
 	Entry("those that are done do not count", queued("a", 1, prepared), 0, queued("b", 2, completed), queued("c", 2, failed), queued("d", 2, canceled)),
+	Entry("nor those whose data is written", queued("a", 1, prepared), 0, written(queued("b", 2, inProgress)), written(queued("c", 2, canceling))),
 	Entry("nor those not prepared yet", queued("a", 1, prepared), 0, queued("b", 2, accepted)),
 )
 

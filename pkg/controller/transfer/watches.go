@@ -139,10 +139,12 @@ func withoutProgress(obj client.Object) client.Object {
 	return transfer
 }
 
-// freesSlot tells whether a DataUpload or DataDownload left the queue of its node: it has ended, or its attempt was lost.
+// freesSlot tells whether a DataUpload or DataDownload left the queue of its node: it has ended, its attempt was lost, or all its
+// data is written.
 func freesSlot(change event.UpdateEvent) bool {
 	before, after := change.ObjectOld.(v2alpha1.Transfer), change.ObjectNew.(v2alpha1.Transfer)
-	return unsettledNode(before) != "" && unsettledNode(after) != unsettledNode(before)
+	left := unsettledNode(before) != "" && unsettledNode(after) != unsettledNode(before)
+	return left || holdsSlot(before) && !holdsSlot(after)
 }
 
 // sameName leads from an object in Velero's namespace to what it is named after.
