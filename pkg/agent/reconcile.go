@@ -12,6 +12,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/clustertime"
 	"github.com/node-agent/node-agent/pkg/config/live"
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
@@ -34,8 +35,8 @@ const component = "node-agent"
 func reconcile(
 	ctx context.Context, options Options, configuration *live.Configuration, scheme *runtime.Scheme, standstill *standstill,
 ) error {
-	failures := &watchErrors{}
-	mgr, watched, err := newManager(options, configuration, scheme, failures)
+	failures, now := &watchErrors{}, clustertime.New(clock.RealClock{})
+	mgr, watched, err := newManager(options, configuration, scheme, failures, now)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func reconcile(
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),
 		Events: recorder,
-		Clock:  clock.RealClock{},
+		Clock:  now,
 		Log:    options.Log,
 		Queues: &transfer.Queues{},
 		Logs:   &transfer.PodLogs{Read: readLog},
@@ -80,17 +81,17 @@ func reconcile(
 			Namespace: options.Namespace,
 			Client:    mgr.GetClient(),
 			Live:      mgr.GetAPIReader(),
-			Clock:     clock.RealClock{},
+			Clock:     now,
 			Log:       options.Log,
 		}
 		if err := repositories.SetupWithManager(mgr); err != nil {
 			return err
 		}
 	}
-	if err := addSweeper(mgr, options, removers); err != nil {
+	if err := addSweeper(mgr, options, removers, now); err != nil {
 		return err
 	}
-	if err := podvolume.SetupWithManager(mgr, podVolumes(options)); err != nil {
+	if err := podvolume.SetupWithManager(mgr, podVolumes(options, now)); err != nil {
 		return err
 	}
 	go standstill.awaitInformers(ctx, mgr.GetCache(), failures, watched)
@@ -132,14 +133,14 @@ func unlessStopped(ctx context.Context, err error) error {
 	return nil
 }
 
-func addSweeper(mgr ctrl.Manager, options Options, removers map[string]sweep.Remover) error {
+func addSweeper(mgr ctrl.Manager, options Options, removers map[string]sweep.Remover, now clock.WithTicker) error {
 	err := mgr.Add(&sweep.Sweeper{
 		Namespace: options.Namespace,
 		Grace:     sweep.DefaultGrace,
 		Reader:    mgr.GetClient(),
 		Live:      mgr.GetAPIReader(),
 		Removers:  removers,
-		Clock:     clock.RealClock{},
+		Clock:     now,
 		Log:       options.Log,
 	})
 	if err != nil {
@@ -148,16 +149,17 @@ func addSweeper(mgr ctrl.Manager, options Options, removers map[string]sweep.Rem
 	return nil
 }
 
-func podVolumes(options Options) podvolume.Options {
-	return podvolume.Options{Namespace: options.Namespace, NodeName: options.NodeName, Log: options.Log}
+func podVolumes(options Options, now clock.PassiveClock) podvolume.Options {
+	return podvolume.Options{Namespace: options.Namespace, NodeName: options.NodeName, Clock: now, Log: options.Log}
 }
 
 // newManager builds the manager. watched are the kinds that it holds informers for.
 func newManager(
-	options Options, configuration *live.Configuration, scheme *runtime.Scheme, failures *watchErrors,
+	options Options, configuration *live.Configuration, scheme *runtime.Scheme, failures *watchErrors, now *clustertime.Clock,
 ) (mgr ctrl.Manager, watched []client.Object, err error) {
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
+	restConfig.Wrap(now.Wrap)
 	cacheOptions := transfer.CacheOptions(options.Namespace)
 	configuration.LimitCache(&cacheOptions)
 	cacheOptions.DefaultWatchErrorHandler = failures.record

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/clustertime"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
@@ -22,6 +23,9 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 	if err != nil {
 		return nil, err
 	}
+	now := clustertime.New(clock.RealClock{})
+	restConfig = rest.CopyConfig(restConfig)
+	restConfig.Wrap(now.Wrap)
 	live, err := client.New(restConfig, client.Options{Scheme: scheme})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the API server: %w", err)
@@ -30,7 +34,7 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 		return nil, err
 	}
 	engine := transfer.Engine{
-		Options: transfer.Options{Namespace: namespace}, Client: live, Live: live, Clock: clock.RealClock{}, Log: log,
+		Options: transfer.Options{Namespace: namespace}, Client: live, Live: live, Clock: now, Log: log,
 	}
 	return &sweep.Sweeper{
 		Namespace: namespace,
@@ -40,7 +44,7 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 		Removers: map[string]sweep.Remover{
 			v2alpha1.KindDataUpload: dataupload.New(engine), v2alpha1.KindDataDownload: datadownload.New(engine),
 		},
-		Clock: clock.RealClock{},
+		Clock: now,
 		Log:   log,
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -105,7 +106,7 @@ var _ = Describe("file-system backups", Ordered, func() {
 		mgr, err := ctrl.NewManager(counted, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
 		Expect(err).NotTo(HaveOccurred())
 		log, said := logtest.NewNullLogger()
-		Expect(podvolume.SetupWithManager(mgr, podvolume.Options{Namespace: podVolumes, Log: log})).To(Succeed())
+		Expect(podvolume.SetupWithManager(mgr, podvolume.Options{Namespace: podVolumes, Clock: clock.RealClock{}, Log: log})).To(Succeed())
 		started, stop := context.WithTimeout(ctx, time.Second)
 		defer stop()
 		Expect(mgr.Start(started)).To(Succeed())
@@ -193,7 +194,7 @@ var _ = Describe("file-system backups", Ordered, func() {
 			mgr, err := ctrl.NewManager(nobody, ctrl.Options{Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"}})
 			Expect(err).NotTo(HaveOccurred())
 			log, said := logtest.NewNullLogger()
-			Expect(podvolume.SetupWithManager(mgr, podvolume.Options{Namespace: podVolumes, Log: log})).To(Succeed())
+			Expect(podvolume.SetupWithManager(mgr, podvolume.Options{Namespace: podVolumes, Clock: clock.RealClock{}, Log: log})).To(Succeed())
 			started, stop := context.WithTimeout(ctx, 3*time.Second)
 			defer stop()
 			Expect(mgr.Start(started)).To(Succeed())

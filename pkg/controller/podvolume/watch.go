@@ -34,6 +34,7 @@ type Options struct {
 	Namespace string
 	// NodeName is the node of this agent.
 	NodeName string
+	Clock    clock.PassiveClock
 	Log      logrus.FieldLogger
 }
 
@@ -78,7 +79,7 @@ func add(mgr ctrl.Manager, informers cache.Cache, kind string, options Options) 
 	c, err := controller.NewUnmanaged(strings.ToLower(kind), controller.Options{
 		Reconciler: &Reconciler{
 			Kind: kind, Reader: informers, Writer: mgr.GetClient(), NodeName: options.NodeName,
-			Clock: clock.RealClock{}, Log: options.Log,
+			Clock: options.Clock, Log: options.Log,
 		},
 		CacheSyncTimeout: forEver,
 		Logger:           logrusr.New(options.Log),

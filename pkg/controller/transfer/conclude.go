@@ -29,7 +29,7 @@ func (e *Engine) conclude(ctx context.Context, s *Scope, err error) (ctrl.Result
 	var wait *waitError
 	switch {
 	case err == nil:
-	case isOutdated(err):
+	case isOutdated(err) && !s.late():
 		return ctrl.Result{RequeueAfter: retry}, nil
 	case errors.As(err, &wait):
 		err = nil
@@ -37,7 +37,7 @@ func (e *Engine) conclude(ctx context.Context, s *Scope, err error) (ctrl.Result
 		wait = &waitError{reason: expose.Refused("a request of the agent", "", err.Error()), after: s.AskAgain()}
 		err = nil
 	}
-	if s.Phase() == accepted && s.Expired {
+	if s.late() {
 		e.endPreparing(s, wait, err)
 		err = nil
 	}

@@ -16,6 +16,9 @@ func (e *Engine) prepareDeadline(transfer v2alpha1.Transfer) time.Time {
 	return begin.Add(e.PrepareTimeout)
 }
 
+// late tells whether it is still Accepted at its deadline.
+func (s *Scope) late() bool { return s.Phase() == accepted && s.Expired }
+
 // endPreparing ends preparing when the prepare timeout has passed, with the cause that this pass has seen, else the
 // last one known.
 func (e *Engine) endPreparing(s *Scope, wait *waitError, err error) {
