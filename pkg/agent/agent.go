@@ -39,6 +39,8 @@ type Options struct {
 	MaxAttempts int
 	// VerifyRestores lets restore pods compare what they have written with the repository, byte for byte.
 	VerifyRestores bool
+	// StrictRestores lets restores fail if the volume refuses an owner, mode, time or symbolic link.
+	StrictRestores bool
 	// ManageRepositories makes the agent initialise repositories, where no Velero server does.
 	ManageRepositories bool
 	// MetricsAddress and HealthAddress are what the HTTP servers listen on.

@@ -63,6 +63,7 @@ func reconcile(
 			PrepareTimeout: options.PrepareTimeout,
 			MaxAttempts:    options.MaxAttempts,
 			VerifyRestores: options.VerifyRestores,
+			StrictRestores: options.StrictRestores,
 		},
 		Client: mgr.GetClient(),
 		Live:   mgr.GetAPIReader(),

@@ -30,6 +30,8 @@ type RestoreTarget struct {
 	WithCache bool
 	// Verify says that what was written is compared with the repository.
 	Verify bool
+	// Strict says that an attribute or link that the volume refuses fails the restore.
+	Strict bool
 }
 
 // RestorePod builds the pod that mounts the restorePVC and runs the data mover, as configured for the DataDownload. Where the
@@ -48,6 +50,9 @@ func RestorePod(dd *v2alpha1.DataDownload, configured config.Download, target Re
 	}
 	if target.Verify {
 		plan.args = append(plan.args, "--verify")
+	}
+	if target.Strict {
+		plan.args = append(plan.args, "--strict")
 	}
 	pod := plan.build(template)
 	selector := configured.NodeSelector

@@ -49,6 +49,8 @@ type RestoreOptions struct {
 	CacheVolumePath string
 	// Verify says that what was written is compared with the repository, byte for byte.
 	Verify bool
+	// Strict says that an owner, mode, time or symbolic link that the volume refuses is an error, not a notice.
+	Strict bool
 }
 
 // Restore writes the snapshot of a DataDownload into a volume. Its error is an *ExitError, with the text of the
@@ -71,6 +73,7 @@ func (r *restoreMover) move(ctx context.Context, m *attempt, begun v2alpha1.Tran
 	if err != nil {
 		return nil, err
 	}
+	request.Strict = r.Strict
 	where := repositoryKey{location: dd.Spec.BackupStorageLocation, volumeNamespace: dd.Spec.SourceNamespace}
 	restorer, err := openIn(ctx, m, where, func(ctx context.Context, access repository.Access) (Restorer, error) {
 		access.Restore = true
@@ -98,6 +101,7 @@ func (r *restoreMover) move(ctx context.Context, m *attempt, begun v2alpha1.Tran
 	return result.Restored{
 		Target:     result.Volume{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
 		TotalBytes: restored.TotalBytes,
+		Notices:    restored.Notices,
 	}, nil
 }
 
@@ -115,17 +119,12 @@ func restoreRequest(m *attempt, dd *v2alpha1.DataDownload, progress *reporter) (
 		return request, errors.New("spec.snapshotID is empty: the DataUpload that it comes from did not complete")
 	}
 	// A wrong value is an error, where that of a backup is none: nothing is lost, and it can be put right and tried again.
+	// WriteSparseFiles is not looked at: Velero's command line sets it to "false" when nobody said anything.
 	var err error
 	if value, found := dd.Spec.DataMoverConfig[v2alpha1.ParallelFilesDownloadKey]; found {
 		if request.ParallelFiles, err = strconv.Atoi(value); err != nil || request.ParallelFiles <= 0 {
 			return request, fmt.Errorf("spec.dataMoverConfig: %s is %q, it must be a number greater than 0",
 				v2alpha1.ParallelFilesDownloadKey, value)
-		}
-	}
-	if value, found := dd.Spec.DataMoverConfig[v2alpha1.WriteSparseFilesKey]; found {
-		if request.Sparse, err = strconv.ParseBool(value); err != nil {
-			return request, fmt.Errorf(`spec.dataMoverConfig: %s is %q, it must be "true" or "false"`,
-				v2alpha1.WriteSparseFilesKey, value)
 		}
 	}
 	return request, nil

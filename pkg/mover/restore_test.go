@@ -22,6 +22,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/notice"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 	"github.com/node-agent/node-agent/pkg/repository/repositorytest"
@@ -99,6 +100,7 @@ type fakeRestorer struct {
 	finish   chan error
 	verified chan restore.Request
 	differs  error
+	notices  []notice.Notice
 }
 
 func newFakeRestorer() *fakeRestorer {
@@ -113,7 +115,7 @@ func (r *fakeRestorer) Restore(ctx context.Context, request restore.Request) (re
 	case <-ctx.Done():
 		return restore.Result{}, failure.ErrCanceled
 	case err := <-r.finish:
-		return restore.Result{TotalBytes: 100}, err
+		return restore.Result{TotalBytes: 100, Notices: r.notices}, err
 	}
 }
 
@@ -185,20 +187,19 @@ var _ = Describe("A mover of a DataDownload", func() {
 	})
 
 	DescribeTable("takes its settings",
-		func(ctx context.Context, settings string, parallel int, sparse bool) {
+		func(ctx context.Context, settings string, parallel int) {
 			b := newRestoreBench(ctx, v2alpha1.PhaseInProgress)
 			b.patchDD(ctx, `{"spec":{"dataMoverConfig":`+settings+`}}`)
 			b.start()
 			request := b.restoring()
 			Expect(request.ParallelFiles).To(Equal(parallel))
-			Expect(request.Sparse).To(Equal(sparse))
 			b.restorer.finish <- nil
 			_, err := b.ended()
 			Expect(err).NotTo(HaveOccurred())
 		},
-		Entry("none", `null`, 0, false),
-		Entry("as Velero writes them", `{"WriteSparseFiles":"true","ParallelFilesDownload":"7"}`, 7, true),
-		Entry("as its defaults", `{"WriteSparseFiles":"false"}`, 0, false),
+		Entry("none", `null`, 0),
+		Entry("as Velero writes them", `{"WriteSparseFiles":"true","ParallelFilesDownload":"7"}`, 7),
+		Entry("as its defaults", `{"WriteSparseFiles":"false"}`, 0),
 	)
 
 	DescribeTable("refuses what cannot be meant, for good",
@@ -215,8 +216,6 @@ var _ = Describe("A mover of a DataDownload", func() {
 			`spec.dataMoverConfig: ParallelFilesDownload is "0", it must be a number greater than 0`),
 		Entry("many files", `{"spec":{"dataMoverConfig":{"ParallelFilesDownload":"many"}}}`,
 			`spec.dataMoverConfig: ParallelFilesDownload is "many", it must be a number greater than 0`),
-		Entry("maybe sparse", `{"spec":{"dataMoverConfig":{"WriteSparseFiles":"maybe"}}}`,
-			`spec.dataMoverConfig: WriteSparseFiles is "maybe", it must be "true" or "false"`),
 		Entry("no snapshot", `{"spec":{"snapshotID":""}}`,
 			"spec.snapshotID is empty: the DataUpload that it comes from did not complete"),
 	)
@@ -259,6 +258,21 @@ var _ = Describe("A mover of a DataDownload", func() {
 		Entry("the volume", &failure.TargetError{Op: "write", Path: "a/b", Err: os.ErrPermission}, "write a/b: permission denied", 1),
 		Entry("the snapshot", failure.ErrNoSnapshot, "the snapshot does not exist", 1),
 		Entry("the network", &net.OpError{Op: "dial", Err: errors.New("refused")}, "dial: refused", result.ExitRetryable),
+	)
+
+	DescribeTable("says what the volume does not hold, or fails for it", func(ctx context.Context, strict bool) {
+		b := newRestoreBench(ctx, v2alpha1.PhaseInProgress)
+		b.restore.Strict = strict
+		b.restorer.notices = []notice.Notice{{Code: notice.OwnersNotRestored, Count: 3, Example: "a/b"}}
+		b.start()
+		Expect(b.restoring().Strict).To(Equal(strict))
+		b.restorer.finish <- nil
+		message, err := b.ended()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.ParseRestored(message)).To(HaveField("Notices", b.restorer.notices))
+	},
+		Entry("by default", false),
+		Entry("if asked to", true),
 	)
 
 	DescribeTable("compares what it has written if asked to", func(ctx context.Context, differs error, want string) {

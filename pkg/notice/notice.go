@@ -26,6 +26,24 @@ const (
 	LargerWithoutHoles Code = "LargerWithoutHoles"
 )
 
+// What restores say.
+const (
+	// OwnersNotRestored counts entries whose owner the volume refused or did not keep.
+	OwnersNotRestored Code = "OwnersNotRestored"
+	// ModesNotRestored counts entries whose mode the volume refused or did not keep.
+	ModesNotRestored Code = "ModesNotRestored"
+	// TimesNotRestored counts entries whose time the volume refused, or that is out of its range.
+	TimesNotRestored Code = "TimesNotRestored"
+	// TimesCoarser counts entries whose time the volume keeps less exactly.
+	TimesCoarser Code = "TimesCoarser"
+	// LinksNotRestored counts symbolic links that are missing, since the volume has none.
+	LinksNotRestored Code = "LinksNotRestored"
+	// VolumeTooSmall gives the bytes of the data, if the volume had room for fewer.
+	VolumeTooSmall Code = "VolumeTooSmall"
+	// VolumeTooFewInodes gives the number of entries, if the volume had inodes for fewer.
+	VolumeTooFewInodes Code = "VolumeTooFewInodes"
+)
+
 // unknown is the label of what a mover of another version says.
 const unknown Code = "Other"
 
@@ -38,6 +56,13 @@ var texts = []struct {
 	{LargerWithoutHoles, "a restore that writes no holes needs %d bytes, more than the volume has"},
 	{TimesNotKept, "entries with times before 1677 or after 2262, of which the nearest that can be stored are kept: %d"},
 	{ChangedWhileRead, "files that changed while they were read: %d"},
+	{LinksNotRestored, "symbolic links that are missing, since the volume has none: %d"},
+	{OwnersNotRestored, "entries whose owner the volume does not take: %d"},
+	{ModesNotRestored, "entries whose mode the volume does not take: %d"},
+	{TimesNotRestored, "entries whose time the volume does not take, or has no room for: %d"},
+	{TimesCoarser, "entries whose time the volume keeps less exactly: %d"},
+	{VolumeTooSmall, "%d bytes were restored into a volume that had room for fewer"},
+	{VolumeTooFewInodes, "%d entries were restored into a volume that had inodes for fewer"},
 	{SpecialFilesSkipped, "sockets, pipes and device nodes, which are not stored: %d"},
 }
 

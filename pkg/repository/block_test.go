@@ -1,11 +1,10 @@
 package repository_test
 
 import (
+	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,21 +15,18 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
-// newDevice makes a block device with some content, or skips the spec where that cannot be done.
-func newDevice(content []byte) string {
+// newDevice makes a block device with some content, that of a file in a directory. Only root can.
+func newDevice(dir string, content []byte) string {
 	GinkgoHelper()
 	if os.Geteuid() != 0 {
 		Skip("only root can make a loop device")
 	}
-	file := filepath.Join(GinkgoT().TempDir(), "backing")
-	Expect(os.WriteFile(file, content, 0o600)).To(Succeed())
-	output, err := exec.Command("losetup", "--find", "--show", file).CombinedOutput()
-	if err != nil {
-		Skip("this machine has no loop devices: " + strings.TrimSpace(string(output)) + " " + err.Error())
-	}
-	device := strings.TrimSpace(string(output))
-	DeferCleanup(func() { Expect(exec.Command("losetup", "--detach", device).Run()).To(Succeed()) })
-	return device
+	file, err := os.CreateTemp(dir, "backing")
+	Expect(err).NotTo(HaveOccurred())
+	_, err = file.Write(content)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(file.Close()).To(Succeed())
+	return loopDevice(file.Name())
 }
 
 var _ = Describe("A snapshot of a device", func() {
@@ -65,10 +61,10 @@ var _ = Describe("A snapshot of a device", func() {
 		Expect(os.ReadFile(target)).To(Equal(content))
 	})
 
-	It("can be written onto a device that is large enough", func(ctx context.Context) {
-		source := newDevice(content)
-		target := newDevice(randomBytes(8, len(content)+4096))
-		small := newDevice(make([]byte, len(content)-4096))
+	DescribeTable("can be written onto a device that is large enough", func(ctx context.Context, dir func() string) {
+		source := newDevice(dir(), content)
+		target := newDevice(dir(), randomBytes(8, len(content)+9<<20+4096))
+		small := newDevice(dir(), make([]byte, len(content)-4096))
 		link := filepath.Join(GinkgoT().TempDir(), "link")
 		Expect(os.Symlink(source, link)).To(Succeed())
 		repo := open(ctx, newStore("a directory").access(namespace))
@@ -78,9 +74,14 @@ var _ = Describe("A snapshot of a device", func() {
 		restored, err := os.ReadFile(target)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(restored[:len(content)]).To(Equal(content))
+		Expect(bytes.Trim(restored[len(content):], "\x00")).To(BeEmpty(), "what was there before")
 		Expect(restoreBlock(ctx, repo, result.SnapshotID, small)).To(
 			MatchError(ContainSubstring("the device has 12578816 bytes, but the snapshot 12582912")))
-	})
+	},
+		Entry("and gives back space", func() string { return GinkgoT().TempDir() }),
+		// Memory of this kind has no holes, so the devices of its files have none either.
+		Entry("and gives back no space", func() string { return mounted("ramfs", "ramfs", "") }),
+	)
 
 	It("is not what a snapshot of files is", func(ctx context.Context) {
 		repo := open(ctx, newStore("a directory").access(namespace))

@@ -13,6 +13,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(unprivilegedVolume) != "" {
 		os.Exit(uploadUnprivileged())
 	}
+	if os.Getenv(withoutChown) != "" {
+		os.Exit(restoreWithoutChown())
+	}
 	if os.Getenv(killedUpload) != "" {
 		os.Exit(runUntilKilled(killedUpload, &doomedUpload{}))
 	}

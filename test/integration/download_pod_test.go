@@ -58,11 +58,14 @@ loadAffinity:
 			))))
 		}),
 		Entry("nothing: it does not verify", func(*download) {}, func(pod *corev1.Pod) {
-			Expect(pod.Spec.Containers[0].Args).NotTo(ContainElement("--verify"))
+			Expect(pod.Spec.Containers[0].Args).NotTo(ContainElement(BeElementOf("--verify", "--strict")))
 			Expect(pod.Spec.Containers[0].Resources).To(BeZero())
 		}),
 		Entry("--data-mover-restore-verify", func(d *download) { d.r.VerifyRestores = true }, func(pod *corev1.Pod) {
 			Expect(pod.Spec.Containers[0].Args).To(ContainElement("--verify"))
+		}),
+		Entry("--data-mover-restore-strict", func(d *download) { d.r.StrictRestores = true }, func(pod *corev1.Pod) {
+			Expect(pod.Spec.Containers[0].Args).To(ContainElement("--strict"))
 		}),
 	)
 

@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -96,6 +97,18 @@ var _ = Describe("a restore", func() {
 		d.settle(ctx)
 		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseAccepted))
 	})
+
+	DescribeTable("says at once that the target PVC asks for less than the snapshot has, if it does",
+		func(ctx context.Context, size int64, said types.GomegaMatcher) {
+			d := newDownload(func(d *download) { d.spec = func(s *v2alpha1.DataDownloadSpec) { s.SnapshotSize = size } })
+			d.advance(ctx, v2alpha1.PhaseAccepted)
+			Expect(drain(d.recorder)).To(said)
+		},
+		Entry("far less", int64(900<<30), ContainElement(And(
+			HavePrefix("Warning TargetPVCTooSmall the snapshot has 900Gi, but target PVC "), ContainSubstring(" asks for 3Gi only")))),
+		Entry("as much", int64(3<<30), Not(ContainElement(ContainSubstring("TargetPVCTooSmall")))),
+		Entry("not known", int64(0), Not(ContainElement(ContainSubstring("TargetPVCTooSmall")))),
+	)
 
 	It("waits for a pod that uses the target PVC, and restores on its node", func(ctx context.Context) {
 		d := newDownload(func(d *download) { d.Class = lateClass })

@@ -242,11 +242,13 @@ func (t *trial) expectNothingLeft(ctx context.Context) {
 }
 
 // events drains the events that were emitted so far.
-func (t *trial) events() []string {
+func (t *trial) events() []string { return drain(t.recorder) }
+
+func drain(recorder *events.FakeRecorder) []string {
 	var all []string
 	for {
 		select {
-		case e := <-t.recorder.Events:
+		case e := <-recorder.Events:
 			all = append(all, e)
 		default:
 			return all

@@ -9,7 +9,7 @@ import (
 func newDataMoverRestoreCommand(g *globalOptions) *cobra.Command {
 	o := &moverOptions{kind: "DataDownload", nameFlag: "data-download"}
 	var cacheVolumePath string
-	var verify bool
+	var verify, strict bool
 	cmd := &cobra.Command{
 		Use:   "restore",
 		Short: "Restore a snapshot into the volume of a DataDownload",
@@ -19,7 +19,7 @@ func newDataMoverRestoreCommand(g *globalOptions) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd, g, "dataDownload", func(options mover.Options) error {
 				return mover.Restore(cmd.Context(), mover.RestoreOptions{
-					Options: options, Open: mover.OpenRestorer, CacheVolumePath: cacheVolumePath, Verify: verify,
+					Options: options, Open: mover.OpenRestorer, CacheVolumePath: cacheVolumePath, Verify: verify, Strict: strict,
 				})
 			})
 		},
@@ -28,5 +28,6 @@ func newDataMoverRestoreCommand(g *globalOptions) *cobra.Command {
 	flags.StringVar(&cacheVolumePath, "cache-volume-path", "",
 		"mount point of a volume for the cache of the repository; without it, the cache is in the working directory")
 	flags.BoolVar(&verify, "verify", false, "read the volume once all is written, and compare every byte with the repository")
+	flags.BoolVar(&strict, "strict", false, "fail if the volume refuses an owner, mode, time or symbolic link")
 	return cmd
 }

@@ -60,6 +60,8 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 		"how many backup pods may be lost to one DataUpload, by eviction or with their node, before it fails")
 	flags.BoolVar(&options.VerifyRestores, "data-mover-restore-verify", false,
 		"let restore pods read the volume once all is written, and compare every byte with the repository")
+	flags.BoolVar(&options.StrictRestores, "data-mover-restore-strict", false,
+		"fail restores into volumes that refuse an owner, mode, time or symbolic link, instead of counting those")
 	flags.StringVar(&options.MetricsAddress, "metrics-address", defaultMetricsAddress, "address to serve /metrics on")
 	flags.StringVar(&options.HealthAddress, "health-address", defaultHealthAddress, "address to serve /healthz and /readyz on")
 	flags.BoolVar(&options.ManageRepositories, "manage-repositories", false,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -32,7 +34,18 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	s.target = target
 	s.use(r.Config().ForDownload(classOf(target)))
 	r.Accept(s.Scope, s.config)
+	r.warnIfSmall(s)
 	return nil
+}
+
+// warnIfSmall says that the target PVC asks for less than the snapshot has. The restore may come about all the same: holes take
+// no room, and drivers may give more than was asked for.
+func (r *Reconciler) warnIfSmall(s *scope) {
+	size, asked := s.dd.Spec.SnapshotSize, s.target.Spec.Resources.Requests.Storage()
+	if asked.Value() < size {
+		r.Warn(s.Scope, targetTooSmall, "the snapshot has %s, but target PVC %s/%s asks for %s only: there may be no room for all of it",
+			resource.NewQuantity(size, resource.BinarySI), s.target.Namespace, s.target.Name, asked)
+	}
 }
 
 // invalid says what is wrong with a spec, or nothing.

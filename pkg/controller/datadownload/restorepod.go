@@ -35,7 +35,9 @@ func (r *Reconciler) restorePod(ctx context.Context, s *scope) (*corev1.Pod, err
 	if err != nil {
 		return nil, err
 	}
-	target := expose.RestoreTarget{Mode: expose.VolumeMode(s.target), WithCache: s.wantsCache(), Verify: r.VerifyRestores}
+	target := expose.RestoreTarget{
+		Mode: expose.VolumeMode(s.target), WithCache: s.wantsCache(), Verify: r.VerifyRestores, Strict: r.StrictRestores,
+	}
 	if node := expose.SelectedNode(s.target); node != "" && !s.config.IgnoreDelayBinding {
 		if target.Hostname, err = r.hostname(ctx, node); err != nil {
 			return nil, err

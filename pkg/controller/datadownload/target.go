@@ -19,6 +19,8 @@ const (
 	targetMissing = "TargetPVCMissing"
 	// targetUnused is the code of waiting for a pod that uses the target PVC.
 	targetUnused = "TargetPVCUnused"
+	// targetTooSmall is the code of a remark about the target PVC.
+	targetTooSmall = "TargetPVCTooSmall"
 )
 
 // targetPeriod is how often to look at a target PVC that is waited for. It may be in any namespace, and watching all PVCs of a

@@ -43,6 +43,8 @@ type Options struct {
 	MaxAttempts int
 	// VerifyRestores lets restore pods compare what they have written with the repository, byte for byte.
 	VerifyRestores bool
+	// StrictRestores lets restores fail if the volume refuses an owner, mode, time or symbolic link.
+	StrictRestores bool
 }
 
 // Engine moves DataUploads or DataDownloads from New to Completed, Failed or Canceled.

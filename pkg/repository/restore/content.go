@@ -11,8 +11,8 @@ import (
 
 // output is one file or device that is written.
 type output struct {
-	// path is the one that errors name.
-	path string
+	// path is the one that errors name, a string or with one.
+	path any
 	file *os.File
 	// out writes into file.
 	out writer
@@ -38,7 +38,7 @@ func (t *task) restoreChunk(ctx context.Context, to *output, c chunk) error {
 	}
 	data, err := t.chunks.read(ctx, c)
 	if err != nil {
-		return fmt.Errorf("read %s from the repository: %w", to.path, err)
+		return fmt.Errorf("read %v from the repository: %w", to.path, err)
 	}
 	if err := t.mayWrite(); err != nil {
 		return err

@@ -31,6 +31,9 @@ func (t *task) restoreDevice(ctx context.Context) error {
 	}
 	err = t.restoreContent(ctx, &output{path: path, file: file, out: device{file}, stale: t.request.Resume}, chunks)
 	if err == nil {
+		err = onTarget("clear the rest of", path, t.clearFrom(ctx, file, entry.FileSize))
+	}
+	if err == nil {
 		err = onTarget("flush", path, file.Sync())
 	}
 	return errors.Join(err, onTarget("close", path, file.Close()))
@@ -41,7 +44,7 @@ func (t *task) deviceEntry(ctx context.Context) (*snapshot.DirEntry, error) {
 	var entries []*snapshot.DirEntry
 	if t.root.Type == snapshot.EntryTypeDirectory {
 		var err error
-		if entries, err = t.chunks.readDirectory(ctx, ".", t.root.ObjectID); err != nil {
+		if entries, err = t.chunks.readDirectory(ctx, &folder{}, t.root.ObjectID); err != nil {
 			return nil, err
 		}
 	}

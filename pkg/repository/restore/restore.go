@@ -13,6 +13,7 @@ import (
 	"github.com/kopia/kopia/snapshot"
 	"github.com/sirupsen/logrus"
 
+	"github.com/node-agent/node-agent/pkg/notice"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
@@ -36,16 +37,17 @@ type Request struct {
 	// if missing, and gets the size of the snapshot.
 	Block bool
 
-	// Resume says that an earlier attempt may have written parts of the device. They are read, and left alone where they are
-	// right. Files of an earlier attempt are found without it.
+	// Resume says that an earlier attempt may have written parts. Those of a device are read, and left alone where they are
+	// right. Those of files are found without it, but then packs may be read that hold nothing else.
 	Resume bool
 
 	// ParallelFiles is the number of files written at the same time. Zero means as many as the process may use CPUs, up
 	// to 16. Parts of a large file are written at the same time, too.
 	ParallelFiles int
 
-	// Sparse leaves holes in files where there are zeros.
-	Sparse bool
+	// Strict says that an owner, mode, time or symbolic link that the volume refuses or does not keep is an error, not
+	// a notice.
+	Strict bool
 
 	// MayWrite is asked before each change of the volume, and often at the same time. Its error ends the restore. Nil forbids nothing.
 	MayWrite func() error
@@ -65,10 +67,14 @@ type Result struct {
 
 	// FoundBytes is how much of it was there already, and right.
 	FoundBytes int64
+
+	// Notices say what of the snapshot the volume does not have, or may have no room for.
+	Notices []notice.Notice
 }
 
-// Run writes a snapshot into a volume, and returns once it is on disk. Entries of a file system get the modes and
-// times, and if the process runs as root the owners, that they had. Entries that are not in the snapshot are left alone;
+// Run writes a snapshot into a volume, and returns once it is on disk. Entries of a file system get the modes and times, and
+// if the process runs as root the owners, that they had, as far as the volume can hold them; Result.Notices say what it
+// does not hold. Where a file has zeros a hole is left. Entries that are not in the snapshot are left alone;
 // files and symbolic links that are in the way are replaced, directories that are in the way are an error.
 //
 // After an error, or if the process was killed, the same request goes on: what is there already and has the hash that it
@@ -83,7 +89,7 @@ func Run(ctx context.Context, r *repository.Repository, request Request) (Result
 	if err != nil {
 		return Result{}, task.reason(ctx, "restore", err)
 	}
-	result := Result{TotalBytes: task.total, FoundBytes: task.found.Load()}
+	result := Result{TotalBytes: task.total, FoundBytes: task.found.Load(), Notices: task.notices.Notices()}
 	if request.Progress != nil {
 		request.Progress(repository.Progress{TotalBytes: result.TotalBytes, BytesDone: result.TotalBytes})
 	}
@@ -97,11 +103,16 @@ type task struct {
 
 	root   *snapshot.DirEntry
 	chunks *chunkReader
+	// volume reaches what is restored into, if it is a file system.
+	volume *handles
+	// tooSmall says that the volume seems to have no room for all; empty if it has.
+	tooSmall string
 	// slots bounds how many chunks are under way.
 	slots chan struct{}
 
 	total       int64
 	done, found atomic.Int64
+	notices     notice.Counter
 }
 
 func newTask(ctx context.Context, r *repository.Repository, request Request) (*task, error) {

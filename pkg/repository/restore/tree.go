@@ -5,34 +5,34 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/kopia/kopia/snapshot"
 	"golang.org/x/sys/unix"
+
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 // restoreTree restores a file system.
 func (t *task) restoreTree(ctx context.Context) error {
-	target, err := openDirectory(t.request.Path)
+	volume, err := openHandles(t.request.Path)
 	if err != nil {
+		return onTarget("open", t.request.Path, err)
+	}
+	defer volume.close()
+	t.volume = volume
+	if err := t.compareRoom(); err != nil {
 		return err
 	}
-	defer target.Close()
 	tree := &treeRestore{task: t}
 	if err := visit(ctx, t.chunks, t.root, t.request.ParallelFiles, tree); err != nil {
-		return err
+		return t.withRoom(err)
 	}
 	if err := tree.finishDirectories(); err != nil {
 		return err
 	}
 	// All is brought to disk at once, which costs far less than doing so for each file. It fails also for what failed
-	// since target was opened.
-	return onTarget("flush", t.request.Path, unix.Syncfs(int(target.Fd())))
-}
-
-func openDirectory(path string) (*os.File, error) {
-	target, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
-	return target, onTarget("open", path, err)
+	// since the root was opened.
+	return onTarget("flush", t.request.Path, unix.Syncfs(int(volume.root.Fd())))
 }
 
 // treeRestore restores the entries of a file system.
@@ -45,40 +45,63 @@ type treeRestore struct {
 }
 
 type directory struct {
-	path string
+	*folder
 	attributes
 }
 
-// target is where a path is in the volume.
-func (t *task) target(relative string) string { return filepath.Join(t.request.Path, relative) }
-
-func (t *treeRestore) directory(path string, entry *snapshot.DirEntry) error {
+func (t *treeRestore) directory(dir *folder, entry *snapshot.DirEntry) error {
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
-	t.directories = append(t.directories, directory{path: path, attributes: attributesOf(entry)})
-	return onTarget("create directory", path, makeDirectory(t.target(path)))
+	t.directories = append(t.directories, directory{folder: dir, attributes: attributesOf(entry)})
+	return onTarget("create directory", dir, t.volume.at(dir.here(), makeDirectory))
 }
 
 func (t *treeRestore) finishDirectories() error {
 	for len(t.directories) > 0 {
 		last := len(t.directories) - 1
 		dir := t.directories[last]
-		if err := t.mayWrite(); err != nil {
+		if err := t.giveAttributes(dir.here(), dir.attributes); err != nil {
 			return err
-		}
-		if err := dir.set(t.target(dir.path)); err != nil {
-			return onTarget("set mode, owner and time of", dir.path, err)
 		}
 		t.directories = t.directories[:last]
 	}
 	return nil
 }
 
-// reads expects of a file that is there that it is right.
+// giveAttributes gives an entry its attributes, and counts what it lacks then.
+func (t *treeRestore) giveAttributes(where place, want attributes) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	var missing []shortfall
+	err := t.volume.at(where, func(dir int, name string) (err error) {
+		missing, err = want.give(dir, name)
+		return err
+	})
+	if err != nil {
+		return onTarget("set mode, owner and time of", where, err)
+	}
+	for _, lacks := range missing {
+		if t.request.Strict && lacks.isRefused() {
+			return onTarget(fmt.Sprintf("set the %s of", lacks.attribute), where, lacks)
+		}
+		t.notices.Add(lacks.attribute.code(), where.String())
+	}
+	return nil
+}
+
+// reads expects of a file that is there that it is right. Only an earlier attempt can have made one.
 func (t *treeRestore) reads(leaf leaf) bool {
-	info, err := os.Lstat(t.target(leaf.path))
-	return err != nil || info.Size() != leaf.entry.FileSize
+	if !t.request.Resume {
+		return true
+	}
+	var stat *unix.Stat_t
+	err := t.volume.at(leaf.place, func(dir int, name string) (err error) {
+		stat, err = statAt(dir, name)
+		return err
+	})
+	return err != nil || stat.Size != leaf.entry.FileSize
 }
 
 func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
@@ -86,57 +109,68 @@ func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
 		return err
 	}
 	var err error
+	made := true
 	switch leaf.entry.Type {
 	case snapshot.EntryTypeFile:
 		err = t.file(ctx, leaf)
 	case snapshot.EntryTypeSymlink:
-		err = t.link(ctx, leaf)
+		made, err = t.link(ctx, leaf)
 	default:
-		err = fmt.Errorf("%s has the unknown type %q", leaf.path, leaf.entry.Type)
+		err = fmt.Errorf("%s has the unknown type %q", leaf.place, leaf.entry.Type)
 	}
-	if err == nil {
-		err = t.mayWrite()
-	}
-	if err != nil {
+	if err != nil || !made {
 		return err
 	}
-	return onTarget("set mode, owner and time of", leaf.path, attributesOf(leaf.entry).set(t.target(leaf.path)))
+	return t.giveAttributes(leaf.place, attributesOf(leaf.entry))
 }
 
-func (t *treeRestore) link(ctx context.Context, leaf leaf) error {
+// link makes a symbolic link, if the file system has any.
+func (t *treeRestore) link(ctx context.Context, leaf leaf) (made bool, err error) {
 	to, err := t.chunks.readAll(ctx, leaf.entry.ObjectID)
 	if err != nil {
-		return fmt.Errorf("read link %s from the repository: %w", leaf.path, err)
+		return false, fmt.Errorf("read link %s from the repository: %w", leaf.place, err)
 	}
 	if err := t.mayWrite(); err != nil {
-		return err
+		return false, err
 	}
-	return onTarget("create link", leaf.path, makeLink(t.target(leaf.path), string(to)))
+	err = t.volume.at(leaf.place, func(dir int, name string) error { return makeLink(dir, name, string(to)) })
+	if lacksLinks(err) && !t.request.Strict {
+		t.notices.Add(notice.LinksNotRestored, leaf.String())
+		return false, nil
+	}
+	return err == nil, onTarget("create link", leaf.place, err)
 }
 
 func (t *treeRestore) file(ctx context.Context, leaf leaf) error {
 	size := leaf.entry.FileSize
 	chunks, err := t.chunks.list(ctx, leaf.entry.ObjectID, size)
 	if err != nil {
-		return fmt.Errorf("read %s from the repository: %w", leaf.path, err)
+		return fmt.Errorf("read %s from the repository: %w", leaf.place, err)
 	}
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
-	file, kept, err := createFile(t.target(leaf.path), size)
+	var file *os.File
+	var kept bool
+	err = t.volume.at(leaf.place, func(dir int, name string) (err error) {
+		file, kept, err = createFile(dir, name, size)
+		return err
+	})
 	if err != nil {
-		return onTarget("create", leaf.path, err)
+		return onTarget("create", leaf.place, err)
 	}
-	// Of a file that is not whole another attempt shall find the parts, and a hole at its end is there for its size.
-	if !kept && (len(chunks) > 1 || t.request.Sparse) {
-		err = onTarget("create", leaf.path, file.Truncate(size))
+	// Of a file that is not whole another attempt shall find the parts.
+	if !kept && len(chunks) > 1 {
+		err = onTarget("create", leaf.place, file.Truncate(size))
 	}
 	if err == nil {
-		to := &output{path: leaf.path, file: file, out: plainFile{file}, stale: kept}
-		if t.request.Sparse {
-			to.out = sparseFile{file}
-		}
-		err = t.restoreContent(ctx, to, chunks)
+		err = t.restoreContent(ctx, &output{path: leaf.place, file: file, out: sparseFile{file}, stale: kept}, chunks)
 	}
-	return errors.Join(err, onTarget("close", leaf.path, file.Close()))
+	if err == nil {
+		err = t.mayWrite()
+	}
+	if err == nil {
+		err = onTarget("write", leaf.place, growTo(file, size))
+	}
+	return errors.Join(err, onTarget("close", leaf.place, file.Close()))
 }

@@ -8,8 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/kopia/kopia/snapshot"
 	"golang.org/x/sys/unix"
@@ -47,22 +47,33 @@ type verification struct {
 func (v *verification) run(ctx context.Context) error {
 	v.log.WithField("bytes", v.task.total).Info("verification starts")
 	if !v.request.Block {
+		volume, err := openHandles(v.request.Path)
+		if err != nil {
+			return onTarget("open", v.request.Path, err)
+		}
+		defer volume.close()
+		v.volume = volume
 		return visit(ctx, v.chunks, v.root, v.request.ParallelFiles, v)
 	}
 	entry, err := v.deviceEntry(ctx)
 	if err != nil {
 		return err
 	}
-	return v.content(ctx, v.request.Path, v.request.Path, entry)
+	file, err := os.Open(v.request.Path)
+	if err != nil {
+		return onTarget("open", v.request.Path, err)
+	}
+	defer file.Close()
+	return v.content(ctx, v.request.Path, file, entry)
 }
 
-// differs takes note of a difference.
-func (v *verification) differs(path, reason string) {
+// differs takes note of a difference at a path, which is a string or has one.
+func (v *verification) differs(path any, reason string) {
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
 	v.total++
 	if len(v.differences) < failure.MaxNamed {
-		v.differences = append(v.differences, failure.Entry{Path: path, Reason: reason})
+		v.differences = append(v.differences, failure.Entry{Path: fmt.Sprint(path), Reason: reason})
 	}
 }
 
@@ -74,9 +85,9 @@ func (v *verification) difference() error {
 	return &failure.DifferenceError{Total: v.total, Differences: v.differences}
 }
 
-func (v *verification) directory(path string, entry *snapshot.DirEntry) error {
-	v.attributes(path, fs.ModeDir, entry)
-	return nil
+func (v *verification) directory(dir *folder, entry *snapshot.DirEntry) error {
+	_, err := v.attributes(dir.here(), fs.ModeDir, entry)
+	return err
 }
 
 func (*verification) reads(leaf) bool { return true }
@@ -85,85 +96,137 @@ func (v *verification) leaf(ctx context.Context, leaf leaf) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	target := v.target(leaf.path)
 	if leaf.entry.Type == snapshot.EntryTypeSymlink {
-		if !v.attributes(leaf.path, fs.ModeSymlink, leaf.entry) {
-			return nil
-		}
-		want, err := v.chunks.readAll(ctx, leaf.entry.ObjectID)
-		if err != nil {
-			return fmt.Errorf("read link %s from the repository: %w", leaf.path, err)
-		}
-		if found, err := os.Readlink(target); err != nil || found != string(want) {
-			v.differs(leaf.path, "it points to another place")
-		}
-		return nil
+		return v.link(ctx, leaf)
 	}
-	if !v.attributes(leaf.path, 0, leaf.entry) {
-		return nil
+	if found, err := v.attributes(leaf.place, 0, leaf.entry); err != nil || !found {
+		return err
 	}
-	return v.content(ctx, leaf.path, target, leaf.entry)
-}
-
-// attributes compares all but the content, and tells whether there can be any to compare.
-func (v *verification) attributes(path string, kind fs.FileMode, entry *snapshot.DirEntry) bool {
-	info, err := os.Lstat(v.target(path))
-	switch {
-	case err != nil:
-		v.differs(path, failure.Reason(err))
-		return false
-	case info.Mode().Type() != kind:
-		v.differs(path, fmt.Sprintf("its type is %s instead of %s", info.Mode().Type(), kind))
-		return false
-	}
-	want := attributesOf(entry)
-	if found := attributesOfFile(info); found.mode != want.mode && kind != fs.ModeSymlink {
-		v.differs(path, fmt.Sprintf("its mode is %s instead of %s", found.mode, want.mode))
-	} else if os.Geteuid() == 0 && (found.uid != want.uid || found.gid != want.gid) {
-		v.differs(path, fmt.Sprintf("its owner is %d:%d instead of %d:%d", found.uid, found.gid, want.uid, want.gid))
-	} else if !found.modified.Equal(want.modified) {
-		v.differs(path, fmt.Sprintf("its time is %s instead of %s", found.modified.UTC(), want.modified.UTC()))
-	}
-	if kind == 0 && info.Size() != entry.FileSize {
-		v.differs(path, fmt.Sprintf("it has %d bytes instead of %d", info.Size(), entry.FileSize))
-		return false
-	}
-	return true
-}
-
-func attributesOfFile(info fs.FileInfo) attributes {
-	result := attributes{mode: info.Mode() &^ fs.ModeType, modified: info.ModTime()}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		result.uid, result.gid = stat.Uid, stat.Gid
-	}
-	return result
-}
-
-// content compares the bytes of a file or device.
-func (v *verification) content(ctx context.Context, path, target string, entry *snapshot.DirEntry) error {
-	chunks, err := v.chunks.list(ctx, entry.ObjectID, entry.FileSize)
+	var file *os.File
+	err := v.volume.at(leaf.place, func(dir int, name string) (err error) {
+		file, err = openFile(dir, name, os.O_RDONLY)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("read %s from the repository: %w", path, err)
-	}
-	file, err := os.Open(target)
-	if err != nil {
-		v.differs(path, failure.Reason(err))
+		v.differs(leaf.place, failure.Reason(err))
 		return nil
 	}
 	defer file.Close()
+	return v.content(ctx, leaf.place, file, leaf.entry)
+}
+
+func (v *verification) link(ctx context.Context, leaf leaf) error {
+	want, err := v.chunks.readAll(ctx, leaf.entry.ObjectID)
+	if err != nil {
+		return fmt.Errorf("read link %s from the repository: %w", leaf.place, err)
+	}
+	if err := v.mayWrite(); err != nil {
+		return err
+	}
+	var to string
+	var refused bool
+	err = v.volume.at(leaf.place, func(dir int, name string) (err error) {
+		to, err = readLink(dir, name, len(want))
+		if errors.Is(err, fs.ErrNotExist) {
+			refused = !v.request.Strict && refusesLink(dir, name, string(want))
+		}
+		return err
+	})
+	if refused {
+		return nil
+	}
+	if found, attributesErr := v.attributes(leaf.place, fs.ModeSymlink, leaf.entry); attributesErr != nil || !found {
+		return attributesErr
+	}
+	if err != nil || to != string(want) {
+		v.differs(leaf.place, "it points to another place")
+	}
+	return nil
+}
+
+// refusesLink tells whether a symbolic link that is not there cannot be made.
+func refusesLink(dir int, name, to string) bool {
+	err := makeLink(dir, name, to)
+	if err == nil {
+		_ = removeEntry(dir, name)
+	}
+	return lacksLinks(err)
+}
+
+// attributes compares all but the content, and tells whether there can be any to compare.
+func (v *verification) attributes(where place, kind fs.FileMode, entry *snapshot.DirEntry) (bool, error) {
+	var stat *unix.Stat_t
+	err := v.volume.at(where, func(dir int, name string) (err error) {
+		stat, err = statAt(dir, name)
+		return err
+	})
+	if err != nil {
+		v.differs(where, failure.Reason(err))
+		return false, nil
+	}
+	if found := fileMode(stat.Mode).Type(); found != kind {
+		v.differs(where, fmt.Sprintf("its type is %s instead of %s", found, kind))
+		return false, nil
+	}
+	missing, err := v.avoidable(where, attributesOf(entry), attributesOfStat(stat))
+	if err != nil {
+		return false, err
+	}
+	if len(missing) > 0 {
+		v.differs(where, missing[0].has)
+	}
+	if kind == 0 && stat.Size != entry.FileSize {
+		v.differs(where, fmt.Sprintf("it has %d bytes instead of %d", stat.Size, entry.FileSize))
+		return false, nil
+	}
+	return true, nil
+}
+
+// avoidable says what an entry lacks though the file system can hold it. What it has of times, owners and modes depends on
+// the file system and on the server behind it, and nobody can be asked: so it is told once more to take what is missing. What
+// is missing then as it was before, cannot be had.
+func (v *verification) avoidable(where place, want, found attributes) ([]shortfall, error) {
+	missing := want.missingIn(found)
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	if err := v.mayWrite(); err != nil {
+		return nil, err
+	}
+	var again []shortfall
+	err := v.volume.at(where, func(dir int, name string) (err error) {
+		again, err = want.give(dir, name)
+		return err
+	})
+	if err != nil {
+		return nil, onTarget("set mode, owner and time of", where, err)
+	}
+	return slices.DeleteFunc(missing, func(before shortfall) bool {
+		return slices.ContainsFunc(again, func(after shortfall) bool {
+			return after.has == before.has && (!v.request.Strict || !after.isRefused())
+		})
+	}), nil
+}
+
+// content compares the bytes of a file or device at a path, which is a string or has one.
+func (v *verification) content(ctx context.Context, path any, file *os.File, entry *snapshot.DirEntry) error {
+	chunks, err := v.chunks.list(ctx, entry.ObjectID, entry.FileSize)
+	if err != nil {
+		return fmt.Errorf("read %v from the repository: %w", path, err)
+	}
 	// What is in memory may differ from what is on disk. Not every file system can do it.
 	_ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED)
 	return v.eachChunk(ctx, chunks, func(ctx context.Context, c chunk) error {
 		want, err := v.chunks.read(ctx, c)
 		if err != nil {
-			return fmt.Errorf("read %s from the repository: %w", path, err)
+			return fmt.Errorf("read %v from the repository: %w", path, err)
 		}
 		v.compare(path, file, c, want)
 		return nil
 	})
 }
 
-func (v *verification) compare(path string, file *os.File, c chunk, want []byte) {
+func (v *verification) compare(path any, file *os.File, c chunk, want []byte) {
 	found := make([]byte, c.length)
 	if n, err := file.ReadAt(found, c.offset); err != nil && (!errors.Is(err, io.EOF) || int64(n) < c.length) {
 		v.differs(path, failure.Reason(err))

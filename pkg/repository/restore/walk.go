@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -26,15 +25,15 @@ const (
 
 // leaf is a file or a symbolic link.
 type leaf struct {
-	path  string
+	place
+
 	entry *snapshot.DirEntry
 }
 
-// visitor is called for each entry of a snapshot, for a directory before all that is in it. A path is relative to the root
-// of the volume, whose own path is ".".
+// visitor is called for each entry of a snapshot, for a directory before all that is in it.
 type visitor interface {
 	// directory is called for one after the other, the root first.
-	directory(path string, entry *snapshot.DirEntry) error
+	directory(dir *folder, entry *snapshot.DirEntry) error
 	// reads tells whether the content of a file is going to be read from the repository, as far as one can say beforehand.
 	reads(leaf leaf) bool
 	// leaf is called for several at the same time.
@@ -62,7 +61,7 @@ func visit(ctx context.Context, chunks *chunkReader, root *snapshot.DirEntry, pa
 	group.Go(func() error {
 		defer close(leaves)
 		w := &walk{chunks: chunks, by: by, out: leaves}
-		if err := w.enter(ctx, ".", root); err != nil {
+		if err := w.enter(ctx, &folder{}, root); err != nil {
 			return err
 		}
 		return w.flush(ctx)
@@ -80,7 +79,7 @@ type walk struct {
 	bytes int64 // in it
 }
 
-func (w *walk) enter(ctx context.Context, dir string, entry *snapshot.DirEntry) error {
+func (w *walk) enter(ctx context.Context, dir *folder, entry *snapshot.DirEntry) error {
 	if err := w.by.directory(dir, entry); err != nil {
 		return err
 	}
@@ -92,11 +91,10 @@ func (w *walk) enter(ctx context.Context, dir string, entry *snapshot.DirEntry) 
 		if err := checkName(entry.Name); err != nil {
 			return fmt.Errorf("directory %s of the snapshot: %w", dir, err)
 		}
-		relative := path.Join(dir, entry.Name)
 		if entry.Type == snapshot.EntryTypeDirectory {
-			err = w.enter(ctx, relative, entry)
+			err = w.enter(ctx, &folder{parent: dir, name: entry.Name}, entry)
 		} else {
-			err = w.add(ctx, leaf{path: relative, entry: entry})
+			err = w.add(ctx, leaf{place: place{dir: dir, name: entry.Name}, entry: entry})
 		}
 		if err != nil {
 			return err
@@ -144,7 +142,7 @@ func (w *walk) prefetch(ctx context.Context) {
 
 // readDirectory reads the entries of a directory as they are stored. Kopia's own reader shows for a directory the time of
 // the newest file below it.
-func (r *chunkReader) readDirectory(ctx context.Context, dir string, id object.ID) ([]*snapshot.DirEntry, error) {
+func (r *chunkReader) readDirectory(ctx context.Context, dir *folder, id object.ID) ([]*snapshot.DirEntry, error) {
 	var content snapshot.DirManifest
 	reader, err := r.OpenObject(ctx, id)
 	if err == nil {

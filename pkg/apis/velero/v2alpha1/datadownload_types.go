@@ -13,14 +13,10 @@ const (
 	DynamicPVRestoreLabel = "velero.io/dynamic-pv-restore"
 )
 
-// Keys of DataDownloadSpec.DataMoverConfig, documented in Velero under "Restore uploader configurations".
-const (
-	// WriteSparseFilesKey asks for holes where a file has nothing but zeros: "true" or "false", the default.
-	WriteSparseFilesKey = "WriteSparseFiles"
-	// ParallelFilesDownloadKey is how many files are written at a time: a number greater than 0. The default is the number
-	// of CPUs.
-	ParallelFilesDownloadKey = "ParallelFilesDownload"
-)
+// ParallelFilesDownloadKey is a key of DataDownloadSpec.DataMoverConfig, documented in Velero under "Restore uploader
+// configurations". It says how many files are written at a time: a number greater than 0. The default is the number of CPUs.
+// Velero's other key, WriteSparseFiles, has no effect, since holes are always left.
+const ParallelFilesDownloadKey = "ParallelFilesDownload"
 
 // DataDownloadSpec says which snapshot of a backup repository goes into which volume.
 type DataDownloadSpec struct {
@@ -41,7 +37,7 @@ type DataDownloadSpec struct {
 	// may be in another one.
 	SourceNamespace string `json:"sourceNamespace"`
 
-	// DataMoverConfig holds settings for the data mover: WriteSparseFilesKey and ParallelFilesDownloadKey.
+	// DataMoverConfig holds settings for the data mover: ParallelFilesDownloadKey.
 	// +optional
 	DataMoverConfig map[string]string `json:"dataMoverConfig,omitempty"`
 
