@@ -11,6 +11,7 @@ import (
 	"github.com/onsi/gomega/gexec"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -98,6 +99,21 @@ var _ = Describe("a running agent whose ConfigMap changes", Ordered, func() {
 		Eventually(told("UnknownKeys")).WithContext(ctx).Should(ConsistOf(
 			"configmap agents/live-config, key c.yaml:1:1: prepareQueueLength: misplaced key, ignored; move it to loadConcurrency.prepareQueueLength"))
 		Expect(string(session.Out.Contents())).To(ContainSubstring("misplaced key, ignored"))
+	})
+
+	It("tells of a storage class that does not exist, and when it is made and deleted", func(ctx context.Context) {
+		const missing = "storage class not-yet does not exist"
+		change(ctx, "backupPVC:\n  not-yet: {storageClass: not-yet}\n")
+		inForce(ctx)
+		Eventually(told("StorageClassesUnfit")).WithContext(ctx).Should(ContainElement(ContainSubstring(missing)))
+		class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "not-yet"}, Provisioner: "csi.example.com"}
+		Expect(live.Create(ctx, class)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(client.IgnoreNotFound(live.Delete(ctx, class))).To(Succeed()) })
+		Eventually(func(ctx context.Context) []eventsv1.Event { return eventsAbout(ctx, name, "StorageClassesFit") }).
+			WithContext(ctx).ShouldNot(BeEmpty())
+		before := strings.Count(string(session.Out.Contents()), missing)
+		Expect(live.Delete(ctx, class)).To(Succeed())
+		Eventually(func() int { return strings.Count(string(session.Out.Contents()), missing) }).Should(BeNumerically(">", before))
 	})
 
 	It("lets those go on at once that a limit held back", func(ctx context.Context) {
