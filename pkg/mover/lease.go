@@ -34,7 +34,7 @@ type lease struct {
 	mutex sync.Mutex
 	// begun is when the move has begun.
 	begun time.Time
-	// heard is when was asked what was answered last.
+	// heard is when the question was asked that was answered last.
 	heard time.Time
 }
 
@@ -44,7 +44,7 @@ func (l *lease) begin() {
 	l.begun = l.clock.Now()
 }
 
-// renew lets the lease last from when was asked what is answered now. The zero time changes nothing.
+// renew lets the lease last from when the question was asked that is answered now. The zero time changes nothing.
 func (l *lease) renew(asked time.Time) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
@@ -89,13 +89,14 @@ func (m *attempt) mayWrite() error {
 	return nil
 }
 
-// takeLease returns when the lease holds, or ctx has ended: what has let the move begin may have been under way for long.
-func (m *attempt) takeLease(ctx context.Context) {
+// takeLease returns when the lease holds: what has let the move begin may have been under way for long. It fails when ctx ends.
+func (m *attempt) takeLease(ctx context.Context) error {
 	for m.lease.age() >= askAfter && ctx.Err() == nil {
 		if !m.ask(ctx) {
 			m.pause(ctx, askAgainAfter)
 		}
 	}
+	return ctx.Err()
 }
 
 // keepLease asks whenever the last answer is old, until ctx ends.
@@ -121,10 +122,10 @@ func (m *attempt) limitSilence(ctx context.Context) {
 
 // ask asks whether the object still wants this attempt, and returns whether the answer is that it does.
 func (m *attempt) ask(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	limited, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	asked := m.Clock.Now()
-	now, err := m.follower.get(ctx)
+	now, err := m.follower.get(limited)
 	if err == nil {
 		return m.hear(now, asked) == nil
 	}

@@ -83,6 +83,7 @@ var _ = Describe("The lease of a mover", func() {
 		Expect(request.MayWrite()).To(Succeed())
 		Expect(b.done).NotTo(Receive())
 		Expect(b.questions()).To(BeNumerically(">", 5), "asks again and again")
+		Expect(b.warnings()).To(ContainElement("The API server does not tell whether to go on, asking again"))
 
 		b.clock.Step(time.Second)
 		Expect(request.MayWrite()).To(MatchError(HaveSuffix(unheard)))
@@ -178,7 +179,7 @@ var _ = Describe("The lease of a mover", func() {
 		b.clock.Step(90 * time.Second)
 		_, err := b.ended()
 		Expect(err).To(MatchError(HaveSuffix(unheard)))
-		Expect(b.restorer.begun).NotTo(Receive())
+		Expect(b.opened).To(BeEmpty())
 	})
 
 	DescribeTable("ends at once", func(ctx context.Context, answer error, tell func(context.Context, *restoreBench), want string) {

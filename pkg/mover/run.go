@@ -68,9 +68,10 @@ func follow(signaled context.Context, o Options, by mover) (fmt.Stringer, error)
 	case begun := <-started:
 		m.lease.begin()
 		following.Go(func() { m.limitSilence(ctx) })
-		m.takeLease(ctx)
-		following.Go(func() { m.keepLease(ctx) })
-		moved, err = m.moveWhileLeased(ctx, by, begun)
+		if err = m.takeLease(ctx); err == nil {
+			following.Go(func() { m.keepLease(ctx) })
+			moved, err = m.moveWhileLeased(ctx, by, begun)
+		}
 	}
 	if err == nil {
 		return moved, nil

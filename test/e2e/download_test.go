@@ -129,6 +129,8 @@ var _ = Describe("A restore by our agent", Label("restore"), func() {
 			Eventually(kill).Should(Succeed())
 			dataDownload(ctx, namespace, func(status v2alpha1.TransferStatus) bool { return status.Progress.BytesDone > 0 })
 			Expect(kill()).To(Succeed())
+			// Nobody has seen the mover end, so the next one waits.
+			Eventually(phaseOf(ctx, "Restore", namespace), attempts.LeaseOver+aBackup).Should(Equal("Completed"))
 			// A pod that is gone before it ran is made again, and was no attempt.
 			expectCompleted(ctx, Or(HaveLen(1), HaveLen(2)))
 		}, SpecTimeout(specLimit))
