@@ -184,7 +184,8 @@ var _ = Describe("A mover with a real repository", func() {
 		b.start()
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
-		Expect(message).To(ContainSubstring(failure.ErrWrongPassword.Error()))
+		Expect(message).To(Equal("open the repository of namespace shop in backup storage location default: wrong repository password: " +
+			`that in key "repository-password" of secret ` + b.namespace + "/velero-repo-credentials does not open it"))
 		Expect(message).NotTo(ContainSubstring(right.Password))
 		Expect(exitCode(err)).To(Equal(1))
 	})

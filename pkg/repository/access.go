@@ -53,6 +53,15 @@ func (a Access) validate() error {
 	return nil
 }
 
+// String names the repository, and no secret.
+func (a Access) String() string {
+	location := "?"
+	if a.Location != nil {
+		location = a.Location.Name
+	}
+	return fmt.Sprintf("namespace %s in backup storage location %s", a.VolumeNamespace, location)
+}
+
 // Writable says why nothing may be written into the location.
 func (a Access) Writable() error {
 	if a.Location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly {

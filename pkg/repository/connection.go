@@ -12,6 +12,7 @@ import (
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 	"github.com/node-agent/node-agent/pkg/repository/store"
 )
@@ -48,7 +49,7 @@ type connection struct {
 	end context.CancelFunc
 }
 
-// connect opens the store of a location, and goes on to use it, in a limited time. What was opened outlives ctx: the
+// connect opens the store of a location, and goes on to use it, in a limited time. Who calls it names the location in errors. What was opened outlives ctx: the
 // context that use is called with lives until the connection ends.
 func connect(
 	ctx context.Context, access Access, create bool, use func(context.Context, *connection) error,
@@ -79,7 +80,7 @@ func connect(
 		err = fmt.Errorf("no answer in %s: %w: %w", openTimeout, context.DeadlineExceeded, err)
 	}
 	result.end()
-	return nil, fmt.Errorf("backup storage location %q: %w", access.Location.Name, failure.Explain(err))
+	return nil, failure.Explain(err)
 }
 
 // openKopia opens the repository in the store.
@@ -98,7 +99,8 @@ func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectR
 	})
 	switch {
 	case errors.Is(err, repo.ErrInvalidPassword):
-		return nil, failure.ErrWrongPassword
+		return nil, fmt.Errorf("%w: that in key %q of secret %s/%s does not open it", failure.ErrWrongPassword,
+			velerov1.RepositoryPasswordKey, access.Location.Namespace, velerov1.RepositoryPasswordSecret)
 	case errors.Is(err, blob.ErrBlobNotFound):
 		return nil, c.notInitialized(ctx)
 	case err != nil:

@@ -44,7 +44,7 @@ func Initialize(ctx context.Context, access Access) error {
 		return errors.Join(err, opened.Close(ctx))
 	})
 	if err != nil {
-		return fmt.Errorf("initialize the repository of namespace %q: %w", access.VolumeNamespace, err)
+		return fmt.Errorf("initialize the repository of %s: %w", access, err)
 	}
 	connection.end()
 	return nil

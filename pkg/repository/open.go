@@ -20,6 +20,7 @@ type Repository struct {
 }
 
 // Open connects to the repository, for at most 2 minutes. Errors include failure.ErrNotInitialized and failure.ErrWrongPassword.
+// They name neither namespace nor location: who opens a repository says which.
 func Open(ctx context.Context, access Access) (*Repository, error) {
 	result := &Repository{access: access, log: access.log()}
 	connection, err := connect(ctx, access, false, func(ctx context.Context, c *connection) (err error) {
@@ -27,7 +28,7 @@ func Open(ctx context.Context, access Access) (*Repository, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the repository of namespace %q: %w", access.VolumeNamespace, err)
+		return nil, err
 	}
 	result.connection = connection
 	return result, nil

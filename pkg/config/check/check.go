@@ -109,6 +109,7 @@ func (c *checker) run() {
 	c.checkPriorityClass()
 	c.checkQuotas()
 	c.checkLimitRanges()
+	c.checkLocations()
 }
 
 // add puts a finding where its setting is in the text.

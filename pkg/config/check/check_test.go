@@ -12,6 +12,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/config/check"
 	"github.com/node-agent/node-agent/pkg/config/manifest"
 	"github.com/node-agent/node-agent/pkg/config/problem"
@@ -183,6 +184,22 @@ var _ = DescribeTable("a configuration in a cluster", expectFindings,
 	Entry("a priority class", "priorityClassName: low\n", cluster(), "note 1:1 priorityClassName: backup pods have priority -10"),
 	Entry("no priority class", "priorityClassName: lwo\n", cluster(),
 		`error 1:1 priorityClassName: priority class lwo does not exist: the API server refuses backup pods [did you mean "low"?]`),
+)
+
+var _ = DescribeTable("storage locations", func(provider string, config map[string]string, want ...string) {
+	expectFindings("{}", cluster(func(c *check.Cluster) {
+		location := velerov1.BackupStorageLocation{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+		location.Spec.Provider, location.Spec.Config = provider, config
+		c.Locations = append(c.Locations, location)
+	}), want...)
+},
+	Entry("with settings that all count", "aws", map[string]string{"region": "eu-west-1", "kmsKeyId": "k"}),
+	Entry("with a setting of Velero's own", "aws", map[string]string{"publicUrl": "https://x"},
+		"note 1:1 : backup storage location default has a setting with no effect on data: config.publicUrl: only for the links that Velero's server signs for its command line"),
+	Entry("with a setting that nobody knows", "aws", map[string]string{"s3URL": "https://x", "region": "r"},
+		"warning 1:1 : backup storage location default has a setting with no effect on data: config.s3URL: not known for provider velero.io/aws: upper and lower case count, s3Url may be meant"),
+	Entry("of a provider that nobody knows", "tape", nil,
+		`warning 1:1 : no data can be stored in backup storage location default: storage provider "tape" is not known (known: velero.io/aws, velero.io/azure, velero.io/fs, velero.io/gcp, and any provider with config.s3Url)`),
 )
 
 var _ = Describe("a report", func() {

@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 )
 
 // Names of kinds as messages have them.
@@ -26,6 +28,7 @@ const (
 	quotas          = "resource quotas"
 	limitRanges     = "limit ranges"
 	claims          = "persistent volume claims"
+	locations       = "backup storage locations"
 )
 
 // Cluster is what matters of a cluster to a configuration.
@@ -43,6 +46,8 @@ type Cluster struct {
 	LimitRanges []corev1.LimitRange
 	// Claims are the PVCs of all other namespaces.
 	Claims []corev1.PersistentVolumeClaim
+	// Locations are those of Namespace.
+	Locations []velerov1.BackupStorageLocation
 
 	// Unread tells for each kind that may not be read why.
 	Unread map[string]string
@@ -63,6 +68,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 		quota      corev1.ResourceQuotaList
 		limits     corev1.LimitRangeList
 		allClaims  corev1.PersistentVolumeClaimList
+		stores     velerov1.BackupStorageLocationList
 	)
 	inNamespace := client.InNamespace(namespace)
 	for _, kind := range []struct {
@@ -73,7 +79,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 		{storageClasses, &storage, nil}, {snapshotClasses, &snapshots, nil}, {drivers, &csiDrivers, nil},
 		{priorityClasses, &priorities, nil}, {nodes, &allNodes, nil},
 		{quotas, &quota, []client.ListOption{inNamespace}}, {limitRanges, &limits, []client.ListOption{inNamespace}},
-		{claims, &allClaims, nil},
+		{claims, &allClaims, nil}, {locations, &stores, []client.ListOption{inNamespace}},
 	} {
 		if err := c.tolerate(kind.name, reader.List(ctx, kind.list, kind.options...)); err != nil {
 			return nil, err
@@ -81,6 +87,7 @@ func Read(ctx context.Context, reader client.Reader, namespace string) (*Cluster
 	}
 	c.StorageClasses, c.SnapshotClasses, c.Drivers = storage.Items, snapshots.Items, csiDrivers.Items
 	c.PriorityClasses, c.Quotas, c.LimitRanges = priorities.Items, quota.Items, limits.Items
+	c.Locations = stores.Items
 	c.Nodes = slices.DeleteFunc(allNodes.Items, func(node corev1.Node) bool {
 		return node.Labels[corev1.LabelOSStable] == string(corev1.Windows)
 	})

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -20,7 +21,7 @@ const (
 )
 
 // announce tells about what was just written: Events for the user, metrics, one log line a phase.
-func (e *Engine) announce(s *Scope, before v2alpha1.Transfer) {
+func (e *Engine) announce(ctx context.Context, s *Scope, before v2alpha1.Transfer) {
 	status := s.Status()
 	if s.lost != "" {
 		e.announceLoss(s)
@@ -39,6 +40,7 @@ func (e *Engine) announce(s *Scope, before v2alpha1.Transfer) {
 	case accepted:
 		if before.TransferStatus().Phase == "" || before.TransferStatus().Phase == isNew {
 			e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, "Accepted", actionPrepare, "%s", text.Shorten(s.Configured, maxMessage))
+			e.announceLocation(ctx, s)
 		}
 		log.WithField("configuration", s.ConfiguredBy).Info("accepted")
 	case prepared:

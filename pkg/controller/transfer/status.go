@@ -32,7 +32,7 @@ func (e *Engine) write(ctx context.Context, s *Scope) error {
 		return fmt.Errorf("writing phase %q of the %s: %w", s.Phase(), e.kind.Words.Kind, err)
 	}
 	s.read = s.Object.DeepCopyObject().(v2alpha1.Transfer)
-	e.announce(s, before)
+	e.announce(ctx, s, before)
 	return nil
 }
 

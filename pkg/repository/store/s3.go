@@ -83,7 +83,8 @@ func s3Endpoint(text string) (string, error) {
 	}
 	switch {
 	case endpoint.Scheme != "http" && endpoint.Scheme != "https", endpoint.Host == "":
-		return "", fmt.Errorf("config.%s must be http://HOST[:PORT] or https://HOST[:PORT], found %s", settings.S3URL, failure.Sanitize(text))
+		return "", fmt.Errorf("config.%s must be http://HOST[:PORT] or https://HOST[:PORT], found %s",
+			settings.S3URL, failure.Sanitize(text))
 	case endpoint.User != nil:
 		return "", fmt.Errorf("config.%s must not hold a user name or password", settings.S3URL)
 	case strings.Trim(endpoint.Path, "/") != "" || endpoint.RawQuery != "":

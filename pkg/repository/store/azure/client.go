@@ -60,23 +60,31 @@ func (o *Options) complete(ctx context.Context, client azcore.ClientOptions, dom
 		return err
 	}
 	if o.Key == "" && o.SharedAccess == "" && o.manageable() == nil {
-		accounts, err := o.accounts(client)
-		if err != nil {
+		if err := o.ask(ctx, client); err != nil {
 			return err
-		}
-		if o.needsKey() {
-			if o.Key, err = readKey(ctx, accounts, o.ResourceGroup, o.Account); err != nil {
-				return fmt.Errorf("read the key of storage account %q: %w", o.Account, err)
-			}
-		}
-		if o.Endpoint == "" {
-			o.Endpoint = readEndpoint(ctx, accounts, o.ResourceGroup, o.Account)
 		}
 	}
 	if o.Endpoint == "" {
 		o.Endpoint = "https://" + o.Account + "." + domain
 	}
 	o.Endpoint = strings.TrimRight(o.Endpoint, "/")
+	return nil
+}
+
+// ask asks for the key, if it is needed, and for the address, if it is not given.
+func (o *Options) ask(ctx context.Context, client azcore.ClientOptions) error {
+	accounts, err := o.accounts(client)
+	if err != nil {
+		return err
+	}
+	if o.needsKey() {
+		if o.Key, err = readKey(ctx, accounts, o.ResourceGroup, o.Account); err != nil {
+			return fmt.Errorf("read the key of storage account %q: %w", o.Account, err)
+		}
+	}
+	if o.Endpoint == "" {
+		o.Endpoint = readEndpoint(ctx, accounts, o.ResourceGroup, o.Account)
+	}
 	return nil
 }
 
@@ -111,10 +119,10 @@ func readKey(ctx context.Context, accounts *armstorage.AccountsClient, group, ac
 // identity may not ask.
 func readEndpoint(ctx context.Context, accounts *armstorage.AccountsClient, group, account string) string {
 	answer, err := accounts.GetProperties(ctx, group, account, nil)
-	if err != nil || answer.Properties == nil || answer.Properties.PrimaryEndpoints == nil || answer.Properties.PrimaryEndpoints.Blob == nil {
+	if err != nil || answer.Properties == nil || answer.Properties.PrimaryEndpoints == nil {
 		return ""
 	}
-	return *answer.Properties.PrimaryEndpoints.Blob
+	return orZero(answer.Properties.PrimaryEndpoints.Blob)
 }
 
 // container opens the container with the key, the token or the identity.

@@ -18,6 +18,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/node-agent/node-agent/pkg/repository/store/storetest"
 	"github.com/node-agent/node-agent/pkg/repository/store/transport"
 )
 
@@ -101,7 +102,7 @@ func (c *cloudServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.Host, "management."):
 		c.manage(w, r)
 	case r.Host == "169.254.169.254":
-		fmt.Fprint(w, `{"access_token":"of-the-node","expires_on":"4102444800","resource":"x","token_type":"Bearer"}`)
+		storetest.Answer(w, `{"access_token":"of-the-node","expires_on":"4102444800","resource":"x","token_type":"Bearer"}`)
 	case strings.HasPrefix(r.Host, "login."):
 		c.login(w, r)
 	default:
@@ -114,11 +115,11 @@ func (*cloudServer) login(w http.ResponseWriter, r *http.Request) {
 	host := "https://" + r.Host
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/token"):
-		fmt.Fprint(w, `{"access_token":"of-the-application","expires_in":3600,"token_type":"Bearer"}`)
+		storetest.Answer(w, `{"access_token":"of-the-application","expires_in":3600,"token_type":"Bearer"}`)
 	case strings.Contains(r.URL.Path, "/discovery/instance"):
-		fmt.Fprintf(w, `{"tenant_discovery_endpoint":"%s/tenant/v2.0/.well-known/openid-configuration","metadata":[]}`, host)
+		storetest.Answer(w, `{"tenant_discovery_endpoint":"%s/tenant/v2.0/.well-known/openid-configuration","metadata":[]}`, host)
 	default:
-		fmt.Fprintf(w, `{"token_endpoint":"%[1]s/tenant/oauth2/v2.0/token","authorization_endpoint":"%[1]s/a","issuer":"%[1]s/tenant/v2.0"}`, host)
+		storetest.Answer(w, `{"token_endpoint":"%[1]s/tenant/oauth2/v2.0/token","authorization_endpoint":"%[1]s/a","issuer":"%[1]s/tenant/v2.0"}`, host)
 	}
 }
 
@@ -127,12 +128,12 @@ func (*cloudServer) manage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch r.Method + " " + r.URL.Path {
 	case "POST " + root + "/listKeys":
-		fmt.Fprintf(w, `{"keys":[{"keyName":"r","value":"cmVhZA==","permissions":"READ"},{"keyName":"k","value":%q,"permissions":"FULL"}]}`, accountKey)
+		storetest.Answer(w, `{"keys":[{"keyName":"r","value":"cmVhZA==","permissions":"READ"},{"keyName":"k","value":%q,"permissions":"FULL"}]}`, accountKey)
 	case "GET " + root:
-		fmt.Fprint(w, `{"properties":{"primaryEndpoints":{"blob":"https://acct.z17.blob.storage.azure.net/"}}}`)
+		storetest.Answer(w, `{"properties":{"primaryEndpoints":{"blob":"https://acct.z17.blob.storage.azure.net/"}}}`)
 	default:
 		w.WriteHeader(http.StatusNotFound)
-		fmt.Fprint(w, `{"error":{"code":"ResourceNotFound","message":"none"}}`)
+		storetest.Answer(w, `{"error":{"code":"ResourceNotFound","message":"none"}}`)
 	}
 }
 
@@ -166,23 +167,23 @@ func (c *cloudServer) blob(w http.ResponseWriter, r *http.Request) {
 	default:
 		var first, last int
 		if _, err := fmt.Sscanf(r.Header.Get("X-Ms-Range"), "bytes=%d-%d", &first, &last); err != nil {
-			fmt.Fprint(w, data)
+			storetest.Answer(w, "%s", data)
 		} else if first >= len(data) {
 			refuse(w, http.StatusRequestedRangeNotSatisfiable, "InvalidRange")
 		} else {
 			w.WriteHeader(http.StatusPartialContent)
-			fmt.Fprint(w, data[first:min(last+1, len(data))])
+			storetest.Answer(w, "%s", data[first:min(last+1, len(data))])
 		}
 	}
 }
 
 func (c *cloudServer) list(w http.ResponseWriter, prefix string) {
 	w.Header().Set("Content-Type", "application/xml")
-	fmt.Fprint(w, `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>`)
+	storetest.Answer(w, `<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>`)
 	for _, name := range slices.Sorted(maps.Keys(c.blobs)) {
 		if strings.HasPrefix(name, prefix) {
-			fmt.Fprintf(w, `<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length></Properties></Blob>`, name, len(c.blobs[name]))
+			storetest.Answer(w, `<Blob><Name>%s</Name><Properties><Content-Length>%d</Content-Length></Properties></Blob>`, name, len(c.blobs[name]))
 		}
 	}
-	fmt.Fprint(w, `</Blobs></EnumerationResults>`)
+	storetest.Answer(w, `</Blobs></EnumerationResults>`)
 }

@@ -129,7 +129,7 @@ func (*google) answer(w http.ResponseWriter, body any) {
 func tokenService() string {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"access_token":"token of %s","expires_in":3600,"token_type":"Bearer",`+
+		storetest.Answer(w, `{"access_token":"token of %s","expires_in":3600,"token_type":"Bearer",`+
 			`"issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}`, r.FormValue("grant_type"))
 	}))
 	DeferCleanup(service.Close)

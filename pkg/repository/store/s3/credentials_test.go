@@ -18,6 +18,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository/store/storetest"
 )
 
 const pair = "aws_access_key_id = " + accessKey + "\naws_secret_access_key = " + secretKey + "\n"
@@ -122,11 +124,10 @@ var _ = Describe("Temporary keys", func() {
 				asked.signedBy = key[1]
 			}
 			gave = append(gave, asked)
-			_, err := fmt.Fprintf(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult><Credentials>`+
+			storetest.Answer(w, `<%[1]sResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><%[1]sResult><Credentials>`+
 				`<AccessKeyId>ISSUED%[2]d</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>`+
 				`<Expiration>%[3]s</Expiration></Credentials></%[1]sResult></%[1]sResponse>`,
 				r.FormValue("Action"), len(gave), time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
-			Expect(err).NotTo(HaveOccurred())
 		}))
 		DeferCleanup(tokens.Close)
 		GinkgoT().Setenv("AWS_ENDPOINT_URL_STS", tokens.URL)
@@ -170,7 +171,7 @@ var _ = Describe("Temporary keys", func() {
 	It("come from the agent of the pod", func(ctx context.Context) {
 		agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			Expect(r.Header.Get("Authorization")).To(Equal("pod's token"))
-			fmt.Fprint(w, `{"AccessKeyId":"AGENT","SecretAccessKey":"s","Token":"t","Expiration":"2100-01-01T00:00:00Z"}`)
+			storetest.Answer(w, `{"AccessKeyId":"AGENT","SecretAccessKey":"s","Token":"t","Expiration":"2100-01-01T00:00:00Z"}`)
 		}))
 		DeferCleanup(agent.Close)
 		GinkgoT().Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.URL+"/v1/credentials")
@@ -181,7 +182,7 @@ var _ = Describe("Temporary keys", func() {
 	It("come from a single sign-on", func(ctx context.Context) {
 		service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			Expect(r.URL.Query().Get("role_name")).To(Equal("backup"))
-			fmt.Fprintf(w, `{"roleCredentials":{"accessKeyId":"SIGNEDON","secretAccessKey":"s","sessionToken":"t","expiration":%d}}`,
+			storetest.Answer(w, `{"roleCredentials":{"accessKeyId":"SIGNEDON","secretAccessKey":"s","sessionToken":"t","expiration":%d}}`,
 				time.Now().Add(time.Hour).UnixMilli())
 		}))
 		DeferCleanup(service.Close)

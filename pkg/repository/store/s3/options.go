@@ -93,7 +93,8 @@ func (o Options) validate() error {
 	case encryption.CustomerKeyFile != "" && encryption.KMSKey != "":
 		return errors.New("config.customerKeyEncryptionFile and config.kmsKeyId exclude each other")
 	case encryption.CustomerKeyFile != "" && strings.HasPrefix(o.Endpoint, "http://"):
-		return errors.New("config.customerKeyEncryptionFile needs https: config.s3Url begins with http://, and the key would be sent unencrypted")
+		return errors.New("config.customerKeyEncryptionFile needs https: " +
+			"config.s3Url begins with http://, and the key would be sent unencrypted")
 	case o.Checksum != "" && !slices.Contains(checksums, types.ChecksumAlgorithm(o.Checksum)):
 		return fmt.Errorf("config.checksumAlgorithm %q is not known (known: %q)", o.Checksum, checksums)
 	}

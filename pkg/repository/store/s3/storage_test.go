@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -67,8 +66,7 @@ var _ = Describe("The address of an object", func() {
 		inner := server.handler
 		server.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Has("location") {
-				_, err := io.WriteString(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">here</LocationConstraint>`)
-				Expect(err).NotTo(HaveOccurred())
+				storetest.Answer(w, `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">here</LocationConstraint>`)
 				return
 			}
 			inner.ServeHTTP(w, r)
@@ -186,8 +184,7 @@ var _ = Describe("A new object", func() {
 		server.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut && r.Header.Get("X-Amz-Server-Side-Encryption") != "AES256" {
 				w.WriteHeader(http.StatusForbidden)
-				_, err := io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>explicit deny</Message></Error>")
-				Expect(err).NotTo(HaveOccurred())
+				storetest.Answer(w, "<Error><Code>AccessDenied</Code><Message>explicit deny</Message></Error>")
 				return
 			}
 			inner.ServeHTTP(w, r)
@@ -226,8 +223,7 @@ var _ = Describe("An answer of the store", func() {
 		Expect(err).NotTo(HaveOccurred())
 		server.handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
-			_, err := io.WriteString(w, body)
-			Expect(err).NotTo(HaveOccurred())
+			storetest.Answer(w, "%s", body)
 		})
 		Expect(storage.PutBlob(ctx, "k", storetest.Content("data"), blob.PutOptions{})).To(expected)
 	},

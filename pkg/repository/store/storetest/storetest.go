@@ -4,6 +4,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -47,6 +48,12 @@ func List(ctx context.Context, storage blob.Storage, prefix blob.ID) []string {
 		return nil
 	})).To(Succeed())
 	return result
+}
+
+// Answer writes the answer of a server.
+func Answer(w io.Writer, format string, values ...any) {
+	_, err := fmt.Fprintf(w, format, values...)
+	Expect(err).NotTo(HaveOccurred())
 }
 
 // KeepsBlobs expects of an empty store what Kopia does.
