@@ -56,22 +56,14 @@ func reconcile(
 		return err
 	}
 	engine := transfer.Engine{
-		Options: transfer.Options{
-			Namespace:      options.Namespace,
-			NodeName:       options.NodeName,
-			Config:         configuration.Config,
-			PrepareTimeout: options.PrepareTimeout,
-			MaxAttempts:    options.MaxAttempts,
-			VerifyRestores: options.VerifyRestores,
-			StrictRestores: options.StrictRestores,
-		},
-		Client: mgr.GetClient(),
-		Live:   mgr.GetAPIReader(),
-		Events: recorder,
-		Clock:  now,
-		Log:    options.Log,
-		Queues: &transfer.Queues{},
-		Logs:   &transfer.PodLogs{Read: readLog},
+		Options: options.transfers(configuration),
+		Client:  mgr.GetClient(),
+		Live:    mgr.GetAPIReader(),
+		Events:  recorder,
+		Clock:   now,
+		Log:     options.Log,
+		Queues:  &transfer.Queues{},
+		Logs:    &transfer.PodLogs{Read: readLog},
 	}
 	removers, err := addReconcilers(ctx, mgr, engine, configuration)
 	if err != nil {
@@ -100,6 +92,21 @@ func reconcile(
 		return fmt.Errorf("running the controllers: %w", err)
 	}
 	return nil
+}
+
+// transfers are the settings of DataUploads and DataDownloads.
+func (o Options) transfers(configuration *live.Configuration) transfer.Options {
+	return transfer.Options{
+		Namespace:      o.Namespace,
+		NodeName:       o.NodeName,
+		Config:         configuration.Config,
+		PrepareTimeout: o.PrepareTimeout,
+		MaxAttempts:    o.MaxAttempts,
+		VerifyRestores: o.VerifyRestores,
+		StrictRestores: o.StrictRestores,
+		VerifyPercent:  o.VerifyPercent,
+		FullReadEvery:  o.FullReadEvery,
+	}
 }
 
 // addReconcilers sets up the reconcilers of DataUploads and DataDownloads, which wait for each other in the same queues. It

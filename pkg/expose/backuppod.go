@@ -1,6 +1,8 @@
 package expose
 
 import (
+	"strconv"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
@@ -23,7 +25,7 @@ var backupCapabilities = []corev1.Capability{"DAC_OVERRIDE"}
 // BackupPod builds the pod that mounts the backupPVC and runs the data mover, as configured for the DataUpload.
 func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume, template AgentTemplate) *corev1.Pod {
 	section := configured.BackupPVC
-	pod := podPlan{
+	plan := podPlan{
 		transfer: du, configured: configured.Pod, group: backupPodGroup, mode: volume.Mode, readOnly: section.ReadOnly,
 		capabilities: backupCapabilities,
 		command:      "backup",
@@ -31,7 +33,14 @@ func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume,
 			"--data-upload=" + du.Name,
 			"--resource-timeout=" + du.Spec.OperationTimeout.Duration.String(),
 		},
-	}.build(template)
+	}
+	if volume.VerifyPercent > 0 {
+		plan.args = append(plan.args, "--verify-percent="+strconv.Itoa(volume.VerifyPercent))
+	}
+	if volume.FullReadEvery > 0 {
+		plan.args = append(plan.args, "--full-read-every="+volume.FullReadEvery.String())
+	}
+	pod := plan.build(template)
 	pod.Spec.Affinity = nodeAffinity(volume, configured.NodeSelector, attempts.LostBy(du))
 	// The SELinux type takes effect only on a read-only volume, as Velero documents. Velero also asks for seLinuxChangePolicy
 	// MountOption where the volume is ReadWriteOncePod; that is what such volumes have anyway, and API servers without the feature

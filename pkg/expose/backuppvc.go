@@ -2,6 +2,7 @@ package expose
 
 import (
 	"maps"
+	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,10 @@ type Volume struct {
 	Topology *corev1.NodeSelector
 	// AttachedTo are the nodes that have the source volume attached, where the backupPVC cannot be used beside it.
 	AttachedTo []string
+	// VerifyPercent is the share of what the backup pod has written that it reads back; none if it is zero.
+	VerifyPercent int
+	// FullReadEvery lets the backup pod read all files again if that was not done for so long; never if it is zero.
+	FullReadEvery time.Duration
 }
 
 // BackupPVC builds the intermediate PVC that is filled from the alias VolumeSnapshot. section is the entry of the

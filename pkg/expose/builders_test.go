@@ -2,6 +2,7 @@ package expose_test
 
 import (
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -129,6 +130,13 @@ var _ = Describe("what does not depend on the configuration", func() {
 		Expect(pod.Labels).To(HaveKeyWithValue("velero.io/data-upload", du.Name))
 		Expect(pod.Labels).To(HaveKeyWithValue("velero.io/exposer-pod-group", "snapshot-exposer"))
 		Expect(expose.IsOurs(pod, du)).To(BeTrue())
+	})
+
+	It("tells the mover what to read again", func() {
+		volume := volumeOf(corev1.PersistentVolumeFilesystem)
+		volume.VerifyPercent, volume.FullReadEvery = 5, 720*time.Hour
+		pod := expose.BackupPod(dataUpload(), config.Upload{}, volume, expose.AgentTemplate{})
+		Expect(pod.Spec.Containers[0].Args).To(ContainElements("--verify-percent=5", "--full-read-every=720h0m0s"))
 	})
 
 	It("runs a later attempt rather on nodes where none was lost", func() {

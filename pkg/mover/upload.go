@@ -58,6 +58,12 @@ type UploadOptions struct {
 
 	// Open opens the repository. The context lives as long as the repository is used.
 	Open func(ctx context.Context, access repository.Access) (Uploader, error)
+
+	// VerifyPercent is the share of what was written that is read back from the store. None is if it is zero.
+	VerifyPercent int
+
+	// FullReadEvery has all of the volume read again if that was not done for so long. Never if it is zero.
+	FullReadEvery time.Duration
 }
 
 // Upload uploads the volume of a DataUpload. Its error is an *ExitError, with the text of the termination message.
@@ -83,7 +89,7 @@ func (u *uploadMover) move(ctx context.Context, m *attempt, begun v2alpha1.Trans
 	progress := newReporter(m, begun)
 	var uploaded upload.Result
 	err = progress.during(ctx, func() (err error) {
-		uploaded, err = uploader.Upload(ctx, uploadRequest(m, du, progress))
+		uploaded, err = uploader.Upload(ctx, u.request(m, du, progress))
 		return err
 	})
 	if err != nil {
@@ -98,6 +104,7 @@ func (u *uploadMover) move(ctx context.Context, m *attempt, begun v2alpha1.Trans
 		Source:           result.Volume{ByPath: m.VolumePath, VolumeMode: string(m.VolumeMode)},
 		TotalBytes:       uploaded.TotalBytes,
 		IncrementalBytes: uploaded.IncrementalBytes,
+		Notices:          uploaded.Notices,
 	}, nil
 }
 
@@ -124,7 +131,7 @@ func (m *attempt) discardUnwanted(ctx context.Context, uploader Uploader, du *v2
 	}
 }
 
-func uploadRequest(m *attempt, du *v2alpha1.DataUpload, progress *reporter) upload.Request {
+func (u *uploadMover) request(m *attempt, du *v2alpha1.DataUpload, progress *reporter) upload.Request {
 	request := upload.Request{
 		SourceNamespace:  du.Spec.SourceNamespace,
 		SourcePVC:        du.Spec.SourcePVC,
@@ -133,6 +140,8 @@ func uploadRequest(m *attempt, du *v2alpha1.DataUpload, progress *reporter) uplo
 		DataUploadUID:    string(du.UID),
 		AsyncOperationID: du.Labels[v2alpha1.AsyncOperationIDLabel],
 		ParallelFiles:    parallelFiles(du.Spec.DataMoverConfig, m.Log),
+		FullReadEvery:    u.FullReadEvery,
+		VerifyPercent:    u.VerifyPercent,
 		Confirm:          m.confirm,
 		Progress:         progress.observe,
 		ProgressInterval: firstInterval,

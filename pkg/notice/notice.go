@@ -20,7 +20,7 @@ const (
 	ChangedWhileRead Code = "ChangedWhileRead"
 	// SpecialFilesSkipped counts sockets, pipes and device nodes.
 	SpecialFilesSkipped Code = "SpecialFilesSkipped"
-	// LargerThanVolume gives the bytes that a restore needs, if the volume has fewer: hard links become files of their own.
+	// LargerThanVolume gives the bytes that a restore needs, if the volume has fewer: nothing is shared between files any more.
 	LargerThanVolume Code = "LargerThanVolume"
 	// LargerWithoutHoles gives the bytes that a restore needs which writes no holes, if the volume has fewer.
 	LargerWithoutHoles Code = "LargerWithoutHoles"
@@ -52,7 +52,7 @@ var texts = []struct {
 	code Code
 	text string
 }{
-	{LargerThanVolume, "a restore needs %d bytes, more than the volume has, since hard links become files of their own"},
+	{LargerThanVolume, "a restore needs %d bytes, more than the volume has: what files share, as by hard links, is written for each"},
 	{LargerWithoutHoles, "a restore that writes no holes needs %d bytes, more than the volume has"},
 	{TimesNotKept, "entries with times before 1677 or after 2262, of which the nearest that can be stored are kept: %d"},
 	{ChangedWhileRead, "files that changed while they were read: %d"},

@@ -24,7 +24,7 @@ var _ = Describe("Notices", func() {
 			{Code: notice.SpecialFilesSkipped, Count: 1, Example: "run/socket"},
 		}))
 		Expect(notice.Text(c.Notices())).To(Equal(
-			"a restore needs 4096 bytes, more than the volume has, since hard links become files of their own; " +
+			"a restore needs 4096 bytes, more than the volume has: what files share, as by hard links, is written for each; " +
 				"entries with times before 1677 or after 2262, of which the nearest that can be stored are kept: 2 (for instance a); " +
 				"sockets, pipes and device nodes, which are not stored: 1 (for instance run/socket)"))
 	})

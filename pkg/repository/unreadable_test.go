@@ -146,6 +146,22 @@ var _ = Describe("Upload of a volume with entries that cannot be read", func() {
 			Expect(os.MkdirAll(filepath.Join(dir, "sub/closed"), 0o755)).To(Succeed())
 			Expect(os.Chmod(filepath.Join(dir, "sub/closed"), 0)).To(Succeed())
 		}, "sub/closed"),
+		Entry("a name that is no text", func(dir string) { put(dir, "caf\xe9", []byte("x"), 0) }, `"caf\xe9"`),
 		Entry("the root", func(dir string) { Expect(os.Chmod(dir, 0)).To(Succeed()) }, "."),
 	)
+
+	It("names more than the first", func(ctx context.Context) {
+		outcome := runUnprivileged(ctx, func(volume string) {
+			put(volume, "readable", []byte("x"), 0o644)
+			for i := range failure.MaxNamed + 2 {
+				put(volume, fmt.Sprintf("sub/%d/secret.kopia-entry", i), []byte("x"), 0)
+			}
+		})
+		Expect(outcome.Total).To(Equal(failure.MaxNamed + 2))
+		Expect(outcome.Failures).To(HaveLen(failure.MaxNamed))
+		Expect(outcome.Failures).To(HaveEach(And(
+			HaveField("Path", MatchRegexp(`^sub/\d+/secret\.kopia-entry$`)), HaveField("Reason", "permission denied"))))
+		Expect(outcome.Error).To(And(
+			HavePrefix("upload volume shop/data: 12 entries of the volume could not be read: "), HaveSuffix("; and 2 more")))
+	})
 })

@@ -70,6 +70,10 @@ func makeVolume() string {
 	put(dir, "odd/\xff/\uefff", []byte("c"), 0o644)
 	link(dir, "odd/\xfe", "latin-\xe4")
 	put(dir, "lost+found/#12", []byte("7"), 0o600)
+	// Kopia's own reader takes these for something that its shallow restore has left behind.
+	put(dir, "shallow/file.kopia-entry", []byte("c"), 0o644)
+	put(dir, "shallow/directory.kopia-entry/.kopia-entry", []byte("d"), 0o644)
+	link(dir, "shallow/link.kopia-entry", "file.kopia-entry")
 	// None of these may make Kopia leave something out.
 	put(dir, "ignored/.kopiaignore", []byte("*\n"), 0o644)
 	put(dir, "ignored/data", []byte("8"), 0o644)

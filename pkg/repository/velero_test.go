@@ -268,6 +268,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
 			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
 			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10), "node-agent.io/escaped-names": "true",
+			"node-agent.io/full-read": "true",
 		}
 		Expect(rep.FindManifests(ctx, labels)).To(HaveExactElements(
 			PointTo(MatchFields(IgnoreExtras, Fields{"ID": BeEquivalentTo(result.SnapshotID), "Labels": Equal(labels)}))))
@@ -281,6 +282,7 @@ var _ = Describe("A repository, as Velero sees it", func() {
 			"snapshot-requester": "snapshot-data-upload-download", "snapshot-uploader": "kopia",
 			"velero.io/async-operation-id": "du-1.2", "node-agent.io/data-upload-uid": uploading.DataUploadUID,
 			"node-agent.io/incremental-bytes": strconv.FormatInt(result.TotalBytes, 10), "node-agent.io/escaped-names": "true",
+			"node-agent.io/full-read": "true",
 		}))
 
 		kept, err := policy.GetDefinedPolicy(ctx, rep, source)

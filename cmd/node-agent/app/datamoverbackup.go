@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/node-agent/node-agent/pkg/mover"
@@ -12,6 +14,8 @@ func newDataMoverBackupCommand(g *globalOptions) *cobra.Command {
 		// Newer agents of Velero pass them. They serve movers that read changed blocks only.
 		ignored: []string{"change-id", "volume-id", "snapshot-id", "csi-snapshot-metadata-service-sa", "cbt-sa-name"},
 	}
+	var verifyPercent int
+	var fullReadEvery time.Duration
 	cmd := &cobra.Command{
 		Use:   "backup",
 		Short: "Upload the volume of a DataUpload",
@@ -20,10 +24,16 @@ func newDataMoverBackupCommand(g *globalOptions) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd, g, "dataUpload", func(options mover.Options) error {
-				return mover.Upload(cmd.Context(), mover.UploadOptions{Options: options, Open: mover.OpenUploader})
+				return mover.Upload(cmd.Context(), mover.UploadOptions{
+					Options: options, Open: mover.OpenUploader, VerifyPercent: verifyPercent, FullReadEvery: fullReadEvery,
+				})
 			})
 		},
 	}
-	o.bind(cmd)
+	flags := o.bind(cmd)
+	flags.IntVar(&verifyPercent, "verify-percent", 0,
+		"share of what was written to the object store that is read back and compared; at least one object, none with 0")
+	flags.DurationVar(&fullReadEvery, "full-read-every", 0,
+		"read all files again if that was not done for so long, also those whose size and time have not changed; never with 0")
 	return cmd
 }

@@ -22,6 +22,9 @@ const (
 // defaultMaxAttempts is ours: Velero's agent gives up with the first backup pod that is lost.
 const defaultMaxAttempts = 3
 
+// defaultVerifyPercent costs next to nothing, and finds a store that keeps nothing.
+const defaultVerifyPercent = 1
+
 // defaultHealthAddress is ours: Velero's agent has no health endpoint.
 const defaultHealthAddress = ":8081"
 
@@ -41,6 +44,12 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 			}
 			if options.MaxAttempts < 1 {
 				return fmt.Errorf("--data-mover-max-attempts is %d, it must be at least 1", options.MaxAttempts)
+			}
+			if options.VerifyPercent < 0 || options.VerifyPercent > 100 {
+				return fmt.Errorf("--data-mover-verify-percent is %d, it must be from 0 to 100", options.VerifyPercent)
+			}
+			if options.FullReadEvery < 0 {
+				return fmt.Errorf("--data-mover-full-read-every is %s, it must not be less than zero", options.FullReadEvery)
 			}
 			options.Namespace = g.namespace
 			options.NodeName = nodeName()
@@ -62,6 +71,10 @@ func newServerCommand(g *globalOptions) *cobra.Command {
 		"let restore pods read the volume once all is written, and compare every byte with the repository")
 	flags.BoolVar(&options.StrictRestores, "data-mover-restore-strict", false,
 		"fail restores into volumes that refuse an owner, mode, time or symbolic link, instead of counting those")
+	flags.IntVar(&options.VerifyPercent, "data-mover-verify-percent", defaultVerifyPercent,
+		"share of what a backup pod has written to the object store that it reads back and compares; at least one object, none with 0")
+	flags.DurationVar(&options.FullReadEvery, "data-mover-full-read-every", 0,
+		"let a backup read all files again if that was not done for so long, also those whose size and time have not changed; never with 0")
 	flags.StringVar(&options.MetricsAddress, "metrics-address", defaultMetricsAddress, "address to serve /metrics on")
 	flags.StringVar(&options.HealthAddress, "health-address", defaultHealthAddress, "address to serve /healthz and /readyz on")
 	flags.BoolVar(&options.ManageRepositories, "manage-repositories", false,

@@ -36,6 +36,7 @@ func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, erro
 	if volume.AttachedTo, err = r.attachedTo(ctx, s); err != nil {
 		return nil, err
 	}
+	volume.VerifyPercent, volume.FullReadEvery = r.VerifyPercent, r.FullReadEvery
 	template, err := r.MoverTemplate(ctx, s.du)
 	if err != nil {
 		return nil, err

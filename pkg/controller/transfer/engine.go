@@ -45,6 +45,10 @@ type Options struct {
 	VerifyRestores bool
 	// StrictRestores lets restores fail if the volume refuses an owner, mode, time or symbolic link.
 	StrictRestores bool
+	// VerifyPercent is the share of what backup pods have written that they read back.
+	VerifyPercent int
+	// FullReadEvery lets backup pods read all files again if that was not done for so long; never if it is zero.
+	FullReadEvery time.Duration
 }
 
 // Engine moves DataUploads or DataDownloads from New to Completed, Failed or Canceled.

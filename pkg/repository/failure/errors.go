@@ -51,13 +51,20 @@ type EntryError struct {
 	// Total is the number of entries that failed.
 	Total int
 
+	// AtLeast says that there may be more.
+	AtLeast bool
+
 	// Failures are the first of them, at most 10.
 	Failures []Entry
 }
 
 // Error names the entries and why each failed.
 func (e *EntryError) Error() string {
-	return namedEntries(e.Total, "of the volume could not be read", e.Failures)
+	text := namedEntries(e.Total, "of the volume could not be read", e.Failures)
+	if e.AtLeast {
+		return "at least " + text
+	}
+	return text
 }
 
 // DifferenceError says that entries of a volume are not as they are in the snapshot that was restored.

@@ -43,7 +43,8 @@ func Open(ctx context.Context, access Access, create bool) (*Store, error) {
 type Store struct {
 	blob.Storage
 
-	packs *Packs
+	packs  *Packs
+	sample sample
 
 	mu      sync.Mutex
 	failure error
@@ -54,6 +55,9 @@ func (s *Store) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts b
 	bounded, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
 	err := s.Storage.PutBlob(bounded, id, data, opts)
+	if err == nil && s.sample.wants(id) {
+		err = s.sample.note(id, data)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -122,7 +122,7 @@ func (w *checkpointWriter) end() (manifest.ID, error) {
 func (t *task) keep(ctx context.Context, writer repo.RepositoryWriter, uploaded *snapshot.Manifest, last manifest.ID) {
 	checkpoint := *uploaded
 	checkpoint.IncompleteReason = kopiaupload.IncompleteReasonCheckpoint
-	checkpoint.Tags = withIncremental(checkpointTags(t.request.DataUploadUID), t.incrementalSoFar())
+	checkpoint.Tags = withIncremental(t.withFullRead(checkpointTags(t.request.DataUploadUID)), t.incrementalSoFar())
 	id, err := snapshot.SaveSnapshot(ctx, writer, &checkpoint)
 	if err == nil && last != "" {
 		err = writer.DeleteManifest(ctx, last)

@@ -1,13 +1,17 @@
 package upload
 
 import (
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	kopiaupload "github.com/kopia/kopia/snapshot/upload"
 
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/names"
 )
 
 // counter counts what Kopia's uploader says it does.
@@ -20,13 +24,9 @@ type counter struct {
 	mu       sync.Mutex
 	failures []failure.Entry
 	failed   int
+	met      []string // the paths that the upload has met, without those that a search has found again
+	searched bool     // a search for others has come to its end
 }
-
-// Enabled makes Kopia estimate the total.
-func (*counter) Enabled() bool { return true }
-
-// EstimatedDataSize takes the total.
-func (c *counter) EstimatedDataSize(_, totalBytes int64) { c.total.Store(totalBytes) }
 
 // HashedBytes counts data that was read.
 func (c *counter) HashedBytes(bytes int64) { c.hashed.Add(bytes) }
@@ -37,27 +37,49 @@ func (c *counter) FinishedHashingFile(_ string, bytes int64) { c.read.Add(bytes)
 // CachedFile counts data that is unchanged since an earlier snapshot.
 func (c *counter) CachedFile(_ string, bytes int64) { c.cached.Add(bytes) }
 
-// Error collects what could not be read.
+// Error collects what could not be read. path consists of names as they are stored.
 func (c *counter) Error(path string, err error, ignored bool) {
 	if ignored {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failed++
-	if len(c.failures) < failure.MaxNamed {
-		c.failures = append(c.failures, failure.Entry{Path: path, Reason: failure.Reason(err)})
-	}
+	path = names.Unescape(path)
+	c.met = append(c.met, path)
+	c.fail(path, err)
 }
 
-// entryError is nil if all was read.
+// found collects what a search found. path is that in the volume.
+func (c *counter) found(path string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.met, path); i >= 0 {
+		c.met = slices.Delete(c.met, i, i+1)
+		return
+	}
+	c.fail(path, err)
+}
+
+func (c *counter) fail(path string, err error) {
+	c.failed++
+	if len(c.failures) >= failure.MaxNamed {
+		return
+	}
+	if !utf8.ValidString(path) {
+		path = strconv.Quote(path)
+	}
+	c.failures = append(c.failures, failure.Entry{Path: path, Reason: failure.Reason(err)})
+}
+
+// entryError is nil if all was read. There may be more than it says if the search was not complete, or did not meet what the
+// upload has met: it reads no content.
 func (c *counter) entryError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed == 0 {
 		return nil
 	}
-	return &failure.EntryError{Total: c.failed, Failures: c.failures}
+	return &failure.EntryError{Total: c.failed, AtLeast: !c.searched || len(c.met) > 0, Failures: c.failures}
 }
 
 // progress never shows more done than there is.

@@ -12,7 +12,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/node-agent/node-agent/pkg/repository"
-	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
 
 // prepare makes the snapshot of the upload, which is none before it is saved, and asks whether it may be.
@@ -20,9 +19,10 @@ func (t *task) prepare(ctx context.Context, writer repo.RepositoryWriter, upload
 	// The statistics count files, and the symbolic links found unchanged, which the counter has counted as well.
 	read := t.readBefore + uploaded.Stats.TotalFileSize - t.counter.cached.Load()
 	tags := snapshotTags(t.request.DataUploadUID, t.request.AsyncOperationID)
-	if t.escapedNames.Load() {
+	if t.escapedNames() {
 		tags[repository.TagEscapedNames] = "true"
 	}
+	tags = withNotices(t.withFullRead(tags), t.notices())
 	prepared := completed(*uploaded, withIncremental(tags, min(read, repository.DataSize(uploaded))))
 	// Kopia keeps it in memory until the writer is flushed.
 	id, err := snapshot.SaveSnapshot(ctx, writer, prepared)
@@ -49,26 +49,6 @@ func (t *task) save(ctx context.Context, writer repo.RepositoryWriter, prepared 
 	return nil
 }
 
-// verify reads the snapshot back, and deletes it if that fails: nobody would ever know its ID.
-func (t *task) verify(ctx context.Context, saved *snapshot.Manifest) error {
-	err := t.repository.Kopia().Refresh(ctx)
-	if err == nil {
-		err = readBack(ctx, t.repository.Kopia(), saved)
-	}
-	if err == nil {
-		return nil
-	}
-	deleteErr := repo.WriteSession(ctx, t.repository.Kopia(), repo.WriteSessionOptions{Purpose: "delete unverified snapshot"},
-		func(ctx context.Context, writer repo.RepositoryWriter) error {
-			return writer.DeleteManifest(ctx, saved.ID)
-		})
-	if deleteErr != nil {
-		t.log.WithError(failure.Explain(deleteErr)).WithField("snapshotID", saved.ID).
-			Error("a snapshot that could not be verified is left over")
-	}
-	return fmt.Errorf("verify snapshot %s: %w", saved.ID, err)
-}
-
 func (t *task) result(saved *snapshot.Manifest) Result {
 	summary := saved.RootEntry.DirSummary
 	result := Result{
@@ -76,25 +56,13 @@ func (t *task) result(saved *snapshot.Manifest) Result {
 		Empty:            summary.TotalFileCount == 0 && summary.TotalSymlinkCount == 0,
 		TotalBytes:       summary.TotalFileSize,
 		IncrementalBytes: incrementalOf(saved),
+		Notices:          noticesOf(saved),
 	}
 	t.log.WithFields(logrus.Fields{
 		"snapshotID": result.SnapshotID, "totalBytes": result.TotalBytes, "incrementalBytes": result.IncrementalBytes,
 		"readBytes": t.counter.hashed.Load(), "files": summary.TotalFileCount, "directories": summary.TotalDirCount,
 	}).Info("upload is complete")
 	return result
-}
-
-// readBack reads a snapshot, and finds in the index all that its root consists of.
-func readBack(ctx context.Context, rep repo.Repository, saved *snapshot.Manifest) error {
-	found, err := repository.LoadManifest(ctx, rep, string(saved.ID))
-	if err != nil {
-		return err
-	}
-	if found.RootObjectID() != saved.RootObjectID() {
-		return fmt.Errorf("its content is %s instead of %s", found.RootObjectID(), saved.RootObjectID())
-	}
-	_, err = rep.VerifyObject(ctx, found.RootObjectID())
-	return err
 }
 
 // completed makes of an uploader's manifest the snapshot that Velero expects.

@@ -6,23 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/kopia/kopia/fs"
-	"github.com/kopia/kopia/fs/localfs"
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/manifest"
 	"github.com/kopia/kopia/snapshot"
 	kopiaupload "github.com/kopia/kopia/snapshot/upload"
 	"github.com/sirupsen/logrus"
 
+	"github.com/node-agent/node-agent/pkg/notice"
 	"github.com/node-agent/node-agent/pkg/repository"
-	"github.com/node-agent/node-agent/pkg/repository/block"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
-	"github.com/node-agent/node-agent/pkg/repository/names"
+	"github.com/node-agent/node-agent/pkg/repository/volume"
 )
 
 // Request says which volume to upload, and how.
@@ -47,6 +44,14 @@ type Request struct {
 
 	// Full compares the volume with no snapshot: all of it is read again, but for what earlier attempts have read.
 	Full bool
+
+	// FullReadEvery has all of the volume read again if no upload has done so for that long. Never if it is zero. It has no
+	// effect with ParentSnapshot.
+	FullReadEvery time.Duration
+
+	// VerifyPercent is the share of the packs written that is read back from the store once all is saved: at least one pack,
+	// but none if it is zero.
+	VerifyPercent int
 
 	// ParallelFiles is the number of files read at the same time. Zero means as many as the process may use CPUs, up
 	// to 16.
@@ -81,6 +86,9 @@ type Result struct {
 	// IncrementalBytes is how much of it was read by this attempt and earlier ones, since no earlier snapshot had it
 	// unchanged. If there were earlier ones it is not exact: some files may have been read twice.
 	IncrementalBytes int64
+
+	// Notices are what is to be said about the volume.
+	Notices []notice.Notice
 }
 
 // Run takes a snapshot of the volume, or returns the one that another attempt at the same DataUpload has completed. It
@@ -117,8 +125,10 @@ type task struct {
 	counter    counter
 	log        logrus.FieldLogger
 
-	// escapedNames tells whether names were escaped.
-	escapedNames atomic.Bool
+	// volume is nil if it is a device.
+	volume *volume.Volume
+	// fullRead says that nothing is taken from snapshots, so that all was read once the upload is complete.
+	fullRead bool
 	// readBefore is how many bytes earlier attempts have read that this one need not read again.
 	readBefore int64
 	// unreadable are complete snapshots of earlier attempts that are of no use.
@@ -133,11 +143,13 @@ func (t *task) run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	t.repository.Store().ResetFailure()
+	t.repository.Store().SampleWrites(t.request.VerifyPercent)
 	saved, err := t.savedBefore(ctx, t.repository.Kopia())
 	if err == nil && saved == nil {
 		saved, err = t.take(ctx)
 	}
 	if err != nil {
+		t.findUnreadable(ctx)
 		return Result{}, t.reason(ctx, err)
 	}
 	return t.result(saved), nil
@@ -149,6 +161,7 @@ func (t *task) take(ctx context.Context) (*snapshot.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer t.close()
 	report := repository.ProgressReports{Call: t.request.Progress, Interval: t.request.ProgressInterval, Now: t.counter.progress}
 	defer report.Start()()
 	working, stop := lasting(ctx)
@@ -179,27 +192,9 @@ func (t *task) take(ctx context.Context) (*snapshot.Manifest, error) {
 		return t.save(ctx, writer, prepared.ID)
 	})
 	if err == nil && mine {
-		err = t.verify(context.WithoutCancel(ctx), saved)
+		err = t.verify(ctx, saved)
 	}
 	return saved, err
-}
-
-// root is the volume as Kopia sees it.
-func (t *task) root() (fs.Directory, error) {
-	path, err := filepath.EvalSymlinks(t.request.Path)
-	if err != nil {
-		return nil, fmt.Errorf("find volume: %w", err)
-	}
-	if t.request.Block {
-		root, size, err := block.Root(path)
-		t.counter.total.Store(size)
-		return root, err
-	}
-	root, err := localfs.Directory(path)
-	if err != nil {
-		return nil, fmt.Errorf("read volume: %w", err)
-	}
-	return names.NewDirectory(root, &t.escapedNames), nil
 }
 
 // upload moves the data. It returns an error if not all of it was moved, and what was if Kopia came that far. Next to it is
@@ -226,6 +221,7 @@ func (t *task) upload(
 	kopia := t.uploader(checkpoints)
 	stop := context.AfterFunc(ctx, kopia.Cancel)
 	defer stop()
+	defer t.estimate(working)()
 	uploaded, err := kopia.Upload(working, root, policies, t.source, previous...)
 	last, checkpointErr := checkpoints.end()
 	if err != nil {
@@ -246,7 +242,7 @@ func (t *task) uploader(writer repo.RepositoryWriter) *kopiaupload.Uploader {
 	kopia.Progress = &t.counter
 	kopia.FailFast = true
 	kopia.ParallelUploads = t.parallel
-	kopia.CheckpointLabels = checkpointTags(t.request.DataUploadUID)
+	kopia.CheckpointLabels = t.withFullRead(checkpointTags(t.request.DataUploadUID))
 	kopia.CheckpointInterval = cmp.Or(t.request.CheckpointInterval, defaultCheckpointInterval)
 	// A volume is uploaded as it is: a .kopiaignore file or a cache tag in it must not thin it out.
 	kopia.DisableIgnoreRules = true
