@@ -15,10 +15,10 @@ const (
 	Lease = 2 * time.Minute
 
 	// LeaseOver is how long after an attempt was lost nothing of its mover can reach the volume any more.
-	LeaseOver = Lease + ClockSkew + writeBack
+	LeaseOver = Lease + clockSkew + writeBack
 
-	// ClockSkew is how far two clocks of a cluster may be apart: one agent writes down a time, and another reads it.
-	ClockSkew = time.Minute
+	// clockSkew is how far two clocks of a cluster may be apart: one agent writes down a time, and another reads it.
+	clockSkew = time.Minute
 	// writeBack is how long a node may take to send on what was written: Linux begins with it after 30 seconds.
 	writeBack = time.Minute
 )

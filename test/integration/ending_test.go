@@ -87,10 +87,10 @@ var _ = Describe("an end", func() {
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
 		Expect(pod.DeletionTimestamp.IsZero()).To(BeFalse())
-		t.clock.SetTime(pod.DeletionTimestamp.Add(69 * time.Second))
+		t.clock.SetTime(pod.DeletionTimestamp.Add(9 * time.Second))
 		t.settle(ctx)
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
-		t.clock.SetTime(pod.DeletionTimestamp.Add(70 * time.Second))
+		t.clock.SetTime(pod.DeletionTimestamp.Add(10 * time.Second))
 		t.settle(ctx)
 		Expect(apierrors.IsNotFound(live.Get(ctx, t.key(), pod))).To(BeTrue())
 		t.settleAll(ctx)

@@ -8,15 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 const (
 	// stopSeconds is how long the pod of what was canceled may take to stop.
 	stopSeconds = 10
-	// forceAfter is how long after that, by the clock of the API server, a pod which nobody stops is removed by force.
-	forceAfter = 10*time.Second + attempts.ClockSkew
+	// forceAfter is how long after that a pod which nobody stops, because its node is gone, is removed by force.
+	forceAfter = 10 * time.Second
 )
 
 // Cancel ends what shall be canceled or is being deleted. Where data moves already, the pod is stopped first.
