@@ -122,6 +122,56 @@ var _ = Describe("a restore", func() {
 		Expect(d.Pod(ctx).Spec.NodeSelector).To(Equal(map[string]string{corev1.LabelHostname: nodeName}))
 	})
 
+	It("restores on another node when the scheduler chooses anew", func(ctx context.Context) {
+		d := newDownload(func(d *download) { d.Class = lateClass })
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.UseTarget(ctx, "a-node-that-is-gone")
+		d.settle(ctx)
+		first := d.Pod(ctx)
+		Expect(first.Spec.NodeSelector).To(Equal(map[string]string{corev1.LabelHostname: "a-node-that-is-gone"}))
+		d.settle(ctx)
+		Expect(d.Pod(ctx).UID).To(Equal(first.UID), "there is no other node yet")
+
+		d.UseTarget(ctx, nodeName)
+		d.settleAll(ctx)
+		Expect(d.Pod(ctx).UID).NotTo(Equal(first.UID))
+		Expect(d.Pod(ctx).Spec.NodeSelector).To(Equal(map[string]string{corev1.LabelHostname: nodeName}))
+		Expect(d.get(ctx).Annotations).NotTo(HaveKey("node-agent.io/lost-attempts"))
+	})
+
+	It("asks the API server less and less often for target PVCs that nobody uses", func(ctx context.Context) {
+		const many, span = 10, 10 * time.Minute
+		gets := &countingReader{Reader: live}
+		looks := map[time.Duration]int{} // how many asked in each minute
+		var waiting []*download
+		for range many {
+			d := newDownload(func(d *download) { d.Class = lateClass })
+			d.advance(ctx, v2alpha1.PhaseAccepted)
+			d.r.Live = gets
+			waiting = append(waiting, d)
+		}
+		for _, d := range waiting {
+			for at := time.Duration(0); at < span; {
+				before := gets.gets
+				result, err := d.r.Reconcile(ctx, ctrlRequest(d))
+				Expect(err).NotTo(HaveOccurred())
+				d.syncCache(ctx)
+				looks[at/time.Minute] += gets.gets - before
+				at += result.RequeueAfter
+				d.clock.SetTime(d.clock.Now().Add(result.RequeueAfter))
+			}
+		}
+		Expect(looks[0]).To(BeNumerically("<=", 8*many))
+		for minute := time.Duration(1); minute < span/time.Minute; minute++ {
+			Expect(looks[minute]).To(BeNumerically("<=", 2*many), "minute %d: a thousand of them ask 33 times a second, of 50", minute)
+		}
+
+		By("and sees at the next look that a pod uses one")
+		waiting[0].UseTarget(ctx, nodeName)
+		waiting[0].settle(ctx)
+		Expect(waiting[0].Pod(ctx)).NotTo(BeNil())
+	})
+
 	It("does not wait for a pod with ignoreDelayBinding", func(ctx context.Context) {
 		d := newDownload(func(d *download) { d.Class = lateClass },
 			downloadConfigured(func(c *config.Config) { c.RestorePVC = &config.RestorePVC{IgnoreDelayBinding: true} }))
@@ -401,3 +451,14 @@ var _ = Describe("the hand-over of a restored volume", func() {
 		}),
 	)
 })
+
+// countingReader counts what is asked of the API server.
+type countingReader struct {
+	client.Reader
+	gets int
+}
+
+func (c *countingReader) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	c.gets++
+	return c.Reader.Get(ctx, key, obj, opts...)
+}

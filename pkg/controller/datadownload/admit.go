@@ -23,7 +23,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if target == nil {
 		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
 		volume := s.dd.Spec.TargetVolume
-		return transfer.WaitFor(targetPeriod, expose.Reason{
+		return transfer.WaitFor(s.targetPeriod(), expose.Reason{
 			Code: targetMissing, Expected: true,
 			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
 		})

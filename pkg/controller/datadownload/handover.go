@@ -24,8 +24,10 @@ import (
 const handingOver = "HandingOver"
 
 const (
-	// handOverPeriod is how often to look at a hand-over: the target PVC is not watched.
-	handOverPeriod = time.Second
+	// A hand-over is looked at again after a fifth of the time that it has taken, within these limits: the target PVC is not
+	// watched.
+	minHandOverPeriod = time.Second
+	maxHandOverPeriod = 30 * time.Second
 	// handOverPatience is how long a hand-over may take before it is worth a message.
 	handOverPatience = 5 * time.Second
 )
@@ -63,9 +65,13 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	case err != nil:
 		return err
 	case waitsFor != "":
-		return transfer.WaitFor(handOverPeriod, s.handingOver(h, waitsFor))
+		return transfer.WaitFor(s.handOverPeriod(), s.handingOver(h, waitsFor))
 	}
 	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
+}
+
+func (s *scope) handOverPeriod() time.Duration {
+	return min(max(s.Now.Sub(s.restored.At.Time)/5, minHandOverPeriod), maxHandOverPeriod)
 }
 
 // handingOver tells what a hand-over waits for, if that lasts. Each healthy one waits a moment for pod, PVC and binding.

@@ -22,11 +22,32 @@ func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) error {
 			return err
 		}
 	}
+	if err := r.dropMisplaced(ctx, s); err != nil {
+		return err
+	}
 	if transfer.IsDeleting(s.Pod) {
 		return transfer.Waitf(transfer.BeingDeleted,
 			"restore pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
 	return nil
+}
+
+// dropMisplaced removes a restore pod that waits for another node than the one that the workload's pod waits for by now: the
+// scheduler chose anew, because the first one was gone, and the volume would be made where nobody can use it, or never.
+func (r *Reconciler) dropMisplaced(ctx context.Context, s *scope) error {
+	pinned := s.Pod.Spec.NodeSelector[corev1.LabelHostname]
+	node := expose.SelectedNode(s.target)
+	if pinned == "" || node == "" || s.Pod.Spec.NodeName != "" || s.hasVolume() || transfer.IsDeleting(s.Pod) {
+		return nil
+	}
+	wanted, err := r.hostname(ctx, node)
+	if err != nil || wanted == pinned {
+		return err
+	}
+	if err := r.Delete(ctx, "restore pod", s.Pod); err != nil {
+		return err
+	}
+	return transfer.Again()
 }
 
 // restorePod gathers what the restore pod is built from.

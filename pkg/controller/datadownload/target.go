@@ -23,9 +23,17 @@ const (
 	targetTooSmall = "TargetPVCTooSmall"
 )
 
-// targetPeriod is how often to look at a target PVC that is waited for. It may be in any namespace, and watching all PVCs of a
-// cluster for the sake of a few would cost far more.
-const targetPeriod = 5 * time.Second
+// A target PVC that is waited for is looked at again after half of the time that it has been waited for, within these limits. It
+// may be in any namespace, and watching all PVCs of a cluster for the sake of a few would cost far more; but a thousand restores
+// may wait for long, and what the API server lets the agent ask is for all of them.
+const (
+	minTargetPeriod = 5 * time.Second
+	maxTargetPeriod = time.Minute
+)
+
+func (s *scope) targetPeriod() time.Duration {
+	return min(max(s.Waited()/2, minTargetPeriod), maxTargetPeriod)
+}
 
 // awaitTarget waits until it is known where the volume may be made: where the class binds with the first consumer, a pod has to
 // use the target PVC first, and the scheduler to choose its node. With restorePVC.ignoreDelayBinding it is wherever the
@@ -46,14 +54,14 @@ func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) error {
 	case s.target.Spec.VolumeName != "":
 		return transfer.Failf("target PVC %s/%s is bound to volume %s already",
 			volume.Namespace, volume.PVC, s.target.Spec.VolumeName)
-	case s.PVC != nil, s.config.IgnoreDelayBinding, expose.SelectedNode(s.target) != "":
+	case s.config.IgnoreDelayBinding, expose.SelectedNode(s.target) != "", s.hasVolume():
 		return nil
 	}
 	class, err := r.StorageClass(ctx, classOf(s.target))
 	if err != nil || class == nil || !transfer.DelaysBinding(class) {
 		return err // a class that is missing keeps the restorePVC from being bound, which says so
 	}
-	return transfer.WaitFor(targetPeriod, expose.Reason{
+	return transfer.WaitFor(s.targetPeriod(), expose.Reason{
 		Code: targetUnused, Expected: true,
 		Message: fmt.Sprintf("target PVC %s/%s waits for a pod that uses it: storage class %q binds with the first consumer",
 			volume.Namespace, volume.PVC, class.Name),
@@ -76,6 +84,9 @@ func (r *Reconciler) target(ctx context.Context, volume v2alpha1.TargetVolumeSpe
 	}
 	return pvc, nil
 }
+
+// hasVolume tells whether it is decided where the volume is.
+func (s *scope) hasVolume() bool { return s.PVC != nil && s.PVC.Spec.VolumeName != "" }
 
 // classOf is the storage class of a PVC; empty if it has none.
 func classOf(pvc *corev1.PersistentVolumeClaim) string {

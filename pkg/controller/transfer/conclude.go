@@ -15,7 +15,7 @@ import (
 
 const (
 	// resync is how often what waits is looked at although nothing it waits for has changed, so that a lost
-	// event costs seconds, not hours. It reads the cache only.
+	// event costs seconds, not hours. It reads the cache only; what asks the API server each time says itself how often.
 	resync = 30 * time.Second
 	// retry is how soon to look again after somebody else's write came in between.
 	retry = time.Second
@@ -71,7 +71,7 @@ func (e *Engine) nextLook(s *Scope, wait *waitError) time.Duration {
 	}
 	next := resync
 	if wait != nil && wait.after > 0 {
-		next = min(next, wait.after)
+		next = wait.after
 	}
 	if s.Phase() == accepted {
 		next = min(next, e.prepareDeadline(s.Object).Sub(s.Now))

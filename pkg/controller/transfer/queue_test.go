@@ -92,7 +92,7 @@ var _ = It("never lets more be prepared than configured, however far the cache l
 	}
 })
 
-var _ = Describe("a claim", func() {
+var _ = Describe("a reservation", func() {
 	a, b := queued("a", 2, ""), queued("b", 1, "")
 
 	It("holds for whoever could not write it, although an older one has come since", func() {

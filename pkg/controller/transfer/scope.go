@@ -76,6 +76,9 @@ func logField(kind string) string {
 // Shared is the scope itself, also for one that is around it.
 func (s *Scope) Shared() *Scope { return s }
 
+// Waited is how long ago it was accepted, or made if it is New.
+func (s *Scope) Waited() time.Duration { return s.Now.Sub(acceptedAt(s.Object)) }
+
 // Status is what is known about the DataUpload or DataDownload. Steps change it.
 func (s *Scope) Status() *v2alpha1.TransferStatus { return s.Object.TransferStatus() }
 
