@@ -23,7 +23,8 @@ import (
 
 const (
 	unknownKeysFlag  = "config-unknown-keys"
-	unknownKeysUsage = "what becomes of keys of the ConfigMap that do not exist: an error, or a warning that they are ignored"
+	unknownKeysUsage = "what becomes of keys of the ConfigMap that do not exist: an error, or a warning that they are ignored, " +
+		"as for a whole section that a newer Velero may have"
 
 	// maxInput is more than any ConfigMap can hold, with room for manifests around it. More is not read.
 	maxInput = 16 << 20

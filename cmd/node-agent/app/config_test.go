@@ -67,6 +67,14 @@ standard input, key config.yaml: not valid, 2 errors, 1 warning
 		Expect(stdout).To(HaveSuffix("standard input, key config.yaml: valid, 3 warnings, 1 note\n"))
 	})
 
+	It("does not fail for a section that a newer Velero may have", func() {
+		code, stdout, stderr := runWith("dataMoverVolumes: {a: 1}\n", "config", "check", "-")
+		Expect(stderr).To(BeEmpty())
+		Expect(code).To(BeZero())
+		Expect(stdout).To(ContainSubstring("warning  1     1       dataMoverVolumes  unknown key, ignored: expected"))
+		Expect(stdout).To(HaveSuffix("standard input: valid, 1 warning, 1 note\n"))
+	})
+
 	It("writes JSON for programs", func() {
 		file := filepath.Join(GinkgoT().TempDir(), "c.json")
 		Expect(os.WriteFile(file, []byte(`{"loadConcurrency": {"globalConfig": 0}}`), 0o600)).To(Succeed())
