@@ -10,6 +10,7 @@ import (
 	registry "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/node-agent/node-agent/pkg/metrics"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 func TestMetrics(t *testing.T) {
@@ -82,6 +83,8 @@ var _ = Describe("what an agent counts", Ordered, func() {
 				metrics.ObserveEnded(kind, "", phase, 0, 1)
 			}
 			metrics.ObserveLostAttempt(kind, "Evicted")
+			metrics.ObserveNotice(kind, notice.Notice{Code: notice.OwnersNotRestored, Count: 3})
+			metrics.ObserveNotice(kind, notice.Notice{Code: "of a newer mover", Count: 1})
 		}
 		metrics.ObserveSwept("Pod")
 		for name, after := range series() {

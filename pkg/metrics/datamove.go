@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 const nodeLabel = "node"
@@ -16,6 +18,7 @@ type datamove struct {
 	moveSeconds              *prometheus.HistogramVec
 	movedBytes               prometheus.Counter
 	lostAttempts             *prometheus.CounterVec
+	notices                  *prometheus.CounterVec
 }
 
 var (
@@ -31,7 +34,7 @@ var (
 func init() {
 	for _, m := range []*datamove{uploads, downloads} {
 		metrics.Registry.MustRegister(
-			m.success, m.failure, m.cancel, m.prepareSeconds, m.moveSeconds, m.movedBytes, m.lostAttempts)
+			m.success, m.failure, m.cancel, m.prepareSeconds, m.moveSeconds, m.movedBytes, m.lostAttempts, m.notices)
 	}
 	metrics.Registry.MustRegister(changedBytes)
 }
@@ -63,6 +66,10 @@ func newDatamove(prefix, what, moved string) *datamove {
 			Namespace: namespace, Name: prefix + "_lost_attempts_total",
 			Help: "Pods that were lost while their work went on, by cause.",
 		}, []string{"cause"}),
+		notices: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: prefix + "_notices_total",
+			Help: what + " that completed with something to be said about the volume, by what it is.",
+		}, []string{"code"}),
 	}
 }
 
@@ -86,6 +93,9 @@ func Begin(kind string, causes []string) {
 	}
 	for _, cause := range causes {
 		m.lostAttempts.WithLabelValues(cause)
+	}
+	for _, code := range notice.Labels() {
+		m.notices.WithLabelValues(code)
 	}
 	BeginNode("") // of what ends before it has a node
 }
@@ -111,6 +121,9 @@ func ofNodes() []*prometheus.CounterVec {
 	}
 	return counters
 }
+
+// ObserveNotice counts something that is said about a volume.
+func ObserveNotice(kind string, n notice.Notice) { of(kind).notices.WithLabelValues(n.Label()).Inc() }
 
 // ObservePrepared counts what became Prepared, and how long that took.
 func ObservePrepared(kind string, took time.Duration) {

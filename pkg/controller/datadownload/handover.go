@@ -13,6 +13,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 // The restored volume always has exactly one owner. First it goes with the restorePVC. Then it is retained, and ours by its
@@ -67,7 +68,8 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	case waitsFor != "":
 		return transfer.WaitFor(s.handOverPeriod(), s.handingOver(h, waitsFor))
 	}
-	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, ""))
+	s.Notices = s.restored.Notices
+	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, notice.Text(s.Notices)))
 }
 
 func (s *scope) handOverPeriod() time.Duration {

@@ -9,6 +9,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 // restored is the value of transfer.RestoredAnnotation, as JSON.
@@ -19,6 +20,8 @@ type restored struct {
 	Bytes int64 `json:"bytes"`
 	// At is when that was seen.
 	At metav1.Time `json:"at,omitzero"`
+	// Notices are what is to be said about the volume.
+	Notices []notice.Notice `json:"notices,omitempty"`
 }
 
 // restoredOf is what a restore pod has left behind, or nil.
@@ -46,9 +49,11 @@ func succeed(s *transfer.Scope, terminationMessage string) error {
 	case s.PVC == nil || s.PVC.Spec.VolumeName == "":
 		return transfer.Failf("restore pod succeeded, but the restorePVC is gone, and the data with it")
 	}
-	text, err := json.Marshal(restored{Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes, At: metav1.Time{Time: s.Now}})
+	text, err := json.Marshal(restored{
+		Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes, At: metav1.Time{Time: s.Now}, Notices: moved.Notices,
+	})
 	if err != nil {
-		panic(fmt.Sprintf("marshal result: %v", err)) // a string and a number can always be marshalled
+		panic(fmt.Sprintf("marshal result: %v", err)) // strings and numbers can always be marshalled
 	}
 	transfer.SetAnnotation(s.Object, transfer.RestoredAnnotation, string(text))
 	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start

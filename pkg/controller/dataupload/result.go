@@ -8,6 +8,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 	"github.com/node-agent/node-agent/pkg/mover/result"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 // emptyVolume is Velero's message for a volume without data, documented by its code only.
@@ -19,7 +20,8 @@ func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) error
 	if err != nil {
 		return transfer.Failf("backup pod succeeded, but left no usable result: %v", err)
 	}
-	message := ""
+	s.Notices = moved.Notices
+	message := notice.Text(s.Notices)
 	if moved.EmptySnapshot {
 		message = emptyVolume
 	}

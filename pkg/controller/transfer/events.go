@@ -62,6 +62,10 @@ func (e *Engine) announceEnd(s *Scope) {
 	metrics.ObserveEnded(e.kind.Words.Kind, nodeOf(status), string(status.Phase), movedFor(status), status.Progress.BytesDone)
 	if status.Phase == completed {
 		e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, string(status.Phase), actionMove, "%s", e.kind.Completed(s))
+		for _, n := range s.Notices {
+			metrics.ObserveNotice(e.kind.Words.Kind, n)
+			e.Events.Eventf(s.Object, nil, corev1.EventTypeWarning, n.Label(), actionMove, "%s", n)
+		}
 		return
 	}
 	e.Events.Eventf(s.Object, nil, corev1.EventTypeWarning, string(status.Phase), actionMove, "%s", status.Message)

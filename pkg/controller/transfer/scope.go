@@ -12,6 +12,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/notice"
 )
 
 // Scope holds what one pass has read and decided.
@@ -34,6 +35,9 @@ type Scope struct {
 
 	// RepositoryConfig are the settings of the BackupRepository, known from EnsureRepository on.
 	RepositoryConfig map[string]string
+
+	// Notices are what the mover says about a volume whose transfer is complete.
+	Notices []notice.Notice
 
 	// Expired is set when the prepare timeout has passed: nothing is made any more.
 	Expired bool
