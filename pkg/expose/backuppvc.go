@@ -19,6 +19,8 @@ type Volume struct {
 	Mode corev1.PersistentVolumeMode
 	// Size is what the backupPVC asks for, in bytes: at least the restore size of the snapshot.
 	Size resource.Quantity
+	// StorageClass is that of the backupPVC.
+	StorageClass string
 	// Topology limits where the volume can be used. Nil means anywhere.
 	Topology *corev1.NodeSelector
 	// AttachedTo are the nodes that have the source volume attached, where the backupPVC cannot be used beside it.
@@ -44,7 +46,7 @@ func BackupPVC(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume)
 		},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes:      []corev1.PersistentVolumeAccessMode{section.AccessMode()},
-			StorageClassName: new(BackupStorageClass(du, section)),
+			StorageClassName: new(volume.StorageClass),
 			VolumeMode:       new(volume.Mode),
 			DataSource: &corev1.TypedLocalObjectReference{
 				APIGroup: new(snapshotv1.GroupName),
@@ -58,7 +60,8 @@ func BackupPVC(du *v2alpha1.DataUpload, section config.BackupPVC, volume Volume)
 	}
 }
 
-// BackupStorageClass is the storage class of the backupPVC: the configured one, else the source PVC's.
+// BackupStorageClass is the storage class of the backupPVC: the configured one, else the source PVC's. It is empty where neither
+// names one.
 func BackupStorageClass(du *v2alpha1.DataUpload, section config.BackupPVC) string {
 	return section.ClassFor(du.Spec.CSISnapshot.StorageClass)
 }

@@ -46,7 +46,9 @@ func combinations() []TableEntry {
 
 var _ = DescribeTable("backupPVC and backup pod for every combination of the backupPVC section", func(c combination) {
 	du := dataUpload()
-	pvc := expose.BackupPVC(du, c.section, volumeOf(c.mode))
+	volume := volumeOf(c.mode)
+	volume.StorageClass = expose.BackupStorageClass(du, c.section)
+	pvc := expose.BackupPVC(du, c.section, volume)
 	pod := expose.BackupPod(du, config.Upload{BackupPVC: c.section}, volumeOf(c.mode), expose.AgentTemplate{})
 
 	By("the backupPVC")

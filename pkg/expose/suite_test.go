@@ -38,5 +38,5 @@ func dataUpload() *v2alpha1.DataUpload {
 }
 
 func volumeOf(mode corev1.PersistentVolumeMode) expose.Volume {
-	return expose.Volume{Mode: mode, Size: resource.MustParse("5Gi")}
+	return expose.Volume{Mode: mode, Size: resource.MustParse("5Gi"), StorageClass: "fast"}
 }

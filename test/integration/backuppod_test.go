@@ -72,7 +72,6 @@ podAnnotations: {example.com/note: x}
 		terms := required(made)
 		Expect(terms).To(HaveLen(1))
 		Expect(terms[0].MatchExpressions).To(ConsistOf(
-			HaveField("Key", "zone"), // where the source volume is
 			corev1.NodeSelectorRequirement{Key: "disk", Operator: corev1.NodeSelectorOpIn, Values: []string{"copy"}},
 			corev1.NodeSelectorRequirement{Key: "critical", Operator: corev1.NodeSelectorOpDoesNotExist},
 			HaveField("Key", "kubernetes.io/os"),

@@ -188,6 +188,8 @@ var _ = Describe("a restore", func() {
 		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseFailed))
 		Expect(d.get(ctx).Status.Message).To(ContainSubstring(words))
 	},
+		Entry("for a data mover that Velero's own agent serves", func(s *v2alpha1.DataDownloadSpec) { s.DataMover = "velero-block" },
+			`spec.datamover is "velero-block"`),
 		Entry("without a snapshot", func(s *v2alpha1.DataDownloadSpec) { s.SnapshotID = "" }, "spec.snapshotID is empty"),
 		Entry("for Windows", func(s *v2alpha1.DataDownloadSpec) { s.NodeOS = v2alpha1.NodeOSWindows }, "Linux only"),
 		Entry("without a target", func(s *v2alpha1.DataDownloadSpec) { s.TargetVolume.PVC = "" }, "spec.targetVolume.pvc is empty"),

@@ -251,7 +251,8 @@ var _ = DescribeTable("a DataUpload that nobody can serve fails at once", func(c
 	Entry("unknown snapshot type", func(s *v2alpha1.DataUploadSpec) { s.SnapshotType = "Tape" }, `spec.snapshotType is "Tape", expected "CSI"`),
 	Entry("no snapshot", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot = nil }, "spec.csiSnapshot is missing"),
 	Entry("no snapshot name", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.VolumeSnapshot = "" }, "volumeSnapshot is empty"),
-	Entry("no storage class", func(s *v2alpha1.DataUploadSpec) { s.CSISnapshot.StorageClass = "" }, "storageClass is empty"),
+	Entry("a data mover that Velero's own agent serves", func(s *v2alpha1.DataUploadSpec) { s.DataMover = "velero-block" },
+		`spec.datamover is "velero-block", which this node-agent does not serve`),
 	Entry("no source PVC", func(s *v2alpha1.DataUploadSpec) { s.SourcePVC = "" }, "sourcePVC is empty"),
 	Entry("no source namespace", func(s *v2alpha1.DataUploadSpec) { s.SourceNamespace = "" }, "sourceNamespace is empty"),
 	Entry("no location", func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = "" }, "backupStorageLocation is empty"),
@@ -279,5 +280,5 @@ var _ = DescribeTable("data movers", func(ctx context.Context, mover string, our
 	Expect(t.upload(ctx)).To(Equal(before), "it is not touched at all")
 },
 	Entry("default", "", true), Entry("velero", "velero", true), Entry("velero-fs", "velero-fs", true),
-	Entry("another", "vendor-mover", false), Entry("a block mover", "velero-block", false),
+	Entry("another", "vendor-mover", false), Entry("another, of a name like Velero's", "velero-block-vendor", false),
 )

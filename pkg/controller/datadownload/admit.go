@@ -51,6 +51,8 @@ func (r *Reconciler) warnIfSmall(s *scope) {
 // invalid says what is wrong with a spec, or nothing.
 func invalid(spec *v2alpha1.DataDownloadSpec) string {
 	switch {
+	case transfer.RefusedDataMover(spec.DataMover) != "":
+		return transfer.RefusedDataMover(spec.DataMover)
 	case spec.SnapshotID == "":
 		return "spec.snapshotID is empty: the DataUpload that it comes from did not complete"
 	case spec.TargetVolume.PVC == "":

@@ -27,14 +27,14 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 // invalid says what is wrong with a spec, or nothing.
 func invalid(spec *v2alpha1.DataUploadSpec) string {
 	switch {
+	case transfer.RefusedDataMover(spec.DataMover) != "":
+		return transfer.RefusedDataMover(spec.DataMover)
 	case spec.SnapshotType != v2alpha1.SnapshotTypeCSI:
 		return "spec.snapshotType is \"" + string(spec.SnapshotType) + "\", expected \"CSI\""
 	case spec.CSISnapshot == nil:
 		return "spec.csiSnapshot is missing, but spec.snapshotType is CSI"
 	case spec.CSISnapshot.VolumeSnapshot == "":
 		return "spec.csiSnapshot.volumeSnapshot is empty"
-	case spec.CSISnapshot.StorageClass == "":
-		return "spec.csiSnapshot.storageClass is empty"
 	case spec.SourcePVC == "":
 		return "spec.sourcePVC is empty"
 	case spec.SourceNamespace == "":

@@ -136,7 +136,7 @@ func (r *Reconciler) removeOwningSource(ctx context.Context, s *scope) (string, 
 	if transfer.IsDeleting(source) {
 		return remaining, nil
 	}
-	content, err := r.sourceContent(ctx, expose.BoundContent(source))
+	content, err := r.boundContent(ctx, source)
 	if err != nil {
 		return remaining, err
 	}

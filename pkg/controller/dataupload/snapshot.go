@@ -80,12 +80,12 @@ func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *sna
 	if !expose.IsReady(source) {
 		return transfer.Wait(expose.Snapshot(source))
 	}
-	content, err := r.sourceContent(ctx, expose.BoundContent(source))
+	content, err := r.boundContent(ctx, source)
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found",
+		return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found, or it is another's",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
@@ -110,6 +110,17 @@ func (r *Reconciler) sourceSnapshot(ctx context.Context, s *scope) (*snapshotv1.
 		return nil, fmt.Errorf("reading volumesnapshot %s: %w", key, err)
 	}
 	return snapshot, nil
+}
+
+// boundContent reads the VolumeSnapshotContent of a VolumeSnapshot; nil if there is none, or the one that it names is not its own.
+func (r *Reconciler) boundContent(
+	ctx context.Context, source *snapshotv1.VolumeSnapshot,
+) (*snapshotv1.VolumeSnapshotContent, error) {
+	content, err := r.sourceContent(ctx, expose.BoundContent(source))
+	if err != nil || content == nil || !expose.IsContentOf(content, source) {
+		return nil, err
+	}
+	return content, nil
 }
 
 // sourceContent reads a VolumeSnapshotContent; nil if it is gone, or the name is not known.

@@ -28,25 +28,54 @@ func (r *Reconciler) volumeOf(ctx context.Context, s *scope) (expose.Volume, err
 	if err != nil {
 		return expose.Volume{}, err
 	}
-	volume := expose.Volume{Mode: corev1.PersistentVolumeFilesystem}
-	if s.alias.Status.RestoreSize != nil {
-		volume.Size = *s.alias.Status.RestoreSize
+	volume := expose.Volume{Mode: corev1.PersistentVolumeFilesystem, Size: expose.SnapshotSize(s.alias, s.aliasContent)}
+	if pvc == nil {
+		err = withoutPVC(s, &volume)
+	} else {
+		err = r.withPVC(ctx, s, pvc, &volume)
 	}
-	if pvc != nil {
-		if pvc.Spec.VolumeMode != nil {
-			volume.Mode = *pvc.Spec.VolumeMode
-		}
-		if volume.Size.IsZero() {
-			volume.Size = pvc.Spec.Resources.Requests[corev1.ResourceStorage]
-		}
-		if volume.Topology, err = r.topology(ctx, s, pvc); err != nil {
-			return expose.Volume{}, err
-		}
-	} else if err := withoutPVC(s, &volume); err != nil {
+	if err != nil {
 		return expose.Volume{}, err
+	}
+	if volume.StorageClass == "" {
+		return expose.Volume{}, transfer.Failf("source PVC %s/%s has no storage class, so none is known for the backupPVC: name one of driver %s in "+
+			"the node-agent ConfigMap, {\"backupPVC\": {\"\": {\"storageClass\": \"NAME\"}}}",
+			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC, s.aliasContent.Spec.Driver)
 	}
 	s.volume = &volume
 	return volume, nil
+}
+
+// withPVC completes what is known by what source PVC and PV tell. The PV is read only where something depends on it.
+func (r *Reconciler) withPVC(ctx context.Context, s *scope, pvc *corev1.PersistentVolumeClaim, volume *expose.Volume) error {
+	if pvc.Spec.VolumeMode != nil {
+		volume.Mode = *pvc.Spec.VolumeMode
+	}
+	volume.StorageClass = expose.BackupStorageClass(s.du, s.section)
+	follows, err := r.followsSource(ctx, volume.StorageClass)
+	if err != nil || !follows && !volume.Size.IsZero() {
+		return err
+	}
+	pv, err := r.sourcePV(ctx, pvc.Spec.VolumeName)
+	if err != nil {
+		return err
+	}
+	if volume.Size.IsZero() {
+		volume.Size = expose.SourceSize(pvc, pv)
+	}
+	if pv == nil {
+		return nil
+	}
+	if volume.StorageClass == "" {
+		volume.StorageClass = pv.Spec.StorageClassName
+		if follows, err = r.followsSource(ctx, volume.StorageClass); err != nil {
+			return err
+		}
+	}
+	if follows && pv.Spec.NodeAffinity != nil {
+		volume.Topology = pv.Spec.NodeAffinity.Required
+	}
+	return nil
 }
 
 func (r *Reconciler) sourcePVC(ctx context.Context, s *scope) (*corev1.PersistentVolumeClaim, error) {
@@ -69,32 +98,33 @@ func withoutPVC(s *scope, volume *expose.Volume) error {
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	}
 	volume.Mode = *mode
+	volume.StorageClass = expose.BackupStorageClass(s.du, s.section)
 	s.Log.Info("source PVC is gone; volume mode and size are taken from the snapshot, its topology is unknown")
 	return nil
 }
 
-// topology is where the source volume can be used. It matters for classes that bind with the first consumer: there the
-// backup pod decides where the backupPVC comes to be, and that must be where the snapshot is. A class that is gone counts
-// as such.
-func (r *Reconciler) topology(ctx context.Context, s *scope, pvc *corev1.PersistentVolumeClaim) (*corev1.NodeSelector, error) {
-	class, err := r.StorageClass(ctx, s.Class)
-	if err != nil {
-		return nil, err
-	}
-	if class != nil && !transfer.DelaysBinding(class) || pvc.Spec.VolumeName == "" {
+// followsSource tells whether the backup pod must run where the source volume can be used. It must where the class of the backupPVC
+// binds with the first consumer: the pod decides where that volume comes to be, and the snapshot may be nowhere else. Where the
+// class binds at once, the driver decides, and the scheduler goes by the volume that it has made. A class that is gone counts as
+// one that binds late.
+func (r *Reconciler) followsSource(ctx context.Context, backupClass string) (bool, error) {
+	class, err := r.StorageClass(ctx, backupClass)
+	return class == nil || transfer.DelaysBinding(class), err
+}
+
+// sourcePV reads the source PV; nil if there is none.
+func (r *Reconciler) sourcePV(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	if name == "" {
 		return nil, nil
 	}
 	pv := &corev1.PersistentVolume{}
-	if err := r.Live.Get(ctx, client.ObjectKey{Name: pvc.Spec.VolumeName}, pv); err != nil {
+	if err := r.Live.Get(ctx, client.ObjectKey{Name: name}, pv); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("reading source PV %s: %w", pvc.Spec.VolumeName, err)
+		return nil, fmt.Errorf("reading source PV %s: %w", name, err)
 	}
-	if pv.Spec.NodeAffinity == nil {
-		return nil, nil
-	}
-	return pv.Spec.NodeAffinity.Required, nil
+	return pv, nil
 }
 
 // attachedTo lists the nodes that have the source volume attached, if the backupPVC cannot be used there. All attachments are

@@ -10,7 +10,6 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -140,12 +139,6 @@ func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error
 		return nil, nil
 	}
 	return e.observe(ctx, transfer)
-}
-
-// isOurs tells whether the built-in data mover is asked for. The names are Velero's; "velero-fs" is what newer versions
-// call the file-system mover.
-func isOurs(transfer v2alpha1.Transfer) bool {
-	return slices.Contains([]string{"", "velero", "velero-fs"}, transfer.TransferSpec().DataMover)
 }
 
 // isSettled tells whether nothing is left to do for a DataUpload or DataDownload, ever.
