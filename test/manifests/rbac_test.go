@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"context"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -82,7 +83,6 @@ var _ = Describe("RBAC", Ordered, func() {
 		Entry("agent: events to write", agent, "events.k8s.io", "events", namespace, "create", "patch"),
 		Entry("agent: the lease", agent, "coordination.k8s.io", "leases", namespace, "get", "create", "update"),
 		Entry("agent: its DaemonSet", agent, "apps", "daemonsets", namespace, "get"),
-		Entry("agent: credentials", agent, "", "secrets", namespace, "get"),
 		Entry("mover: DataUploads", mover, "velero.io", "datauploads", namespace, "get", "watch", "patch"),
 		Entry("mover: DataDownloads", mover, "velero.io", "datadownloads", namespace, "get", "watch", "patch"),
 		Entry("mover: locations", mover, "velero.io", "backupstoragelocations", namespace, "get"),
@@ -95,7 +95,7 @@ var _ = Describe("RBAC", Ordered, func() {
 			}
 		},
 		Entry("agent: Secrets of others", agent, "", "secrets", elsewhere, "get", "list", "watch"),
-		Entry("agent: all Secrets", agent, "", "secrets", namespace, "list", "watch", "create", "delete"),
+		Entry("agent: Secrets", agent, "", "secrets", namespace, "get", "list", "watch", "create", "patch", "delete"),
 		Entry("agent: changes of ConfigMaps", agent, "", "configmaps", namespace, "update", "patch", "delete"),
 		Entry("agent: ConfigMaps of others", agent, "", "configmaps", elsewhere, "get", "list", "watch", "create"),
 		Entry("agent: pods of others", agent, "", "pods", elsewhere, "get", "create", "delete"),
@@ -135,6 +135,7 @@ var _ = Describe("RBAC", Ordered, func() {
 			DeferCleanup(func() { Expect(c.Delete(context.Background(), object.(client.Object))).To(Succeed()) })
 		}
 		for _, resource := range []string{"secrets", "configmaps"} {
+			Eventually(allowed).WithArguments(agent, "get", "", resource, namespace).Should(BeTrue(), resource)
 			for _, verb := range []string{"create", "patch", "delete"} {
 				Eventually(allowed).WithArguments(agent, verb, "", resource, namespace).Should(BeTrue(), resource)
 				Expect(allowed(agent, verb, "", resource, elsewhere)).To(BeFalse(), resource)
@@ -145,8 +146,22 @@ var _ = Describe("RBAC", Ordered, func() {
 		}
 	})
 
+	It("allows to read Secrets where repositories are managed, and no more", func() {
+		for _, m := range load("manage-repositories") {
+			object, err := decode(m)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(c.Create(GinkgoT().Context(), object.(client.Object))).To(Succeed(), m.file)
+			DeferCleanup(func() { Expect(c.Delete(context.Background(), object.(client.Object))).To(Succeed()) })
+		}
+		Eventually(allowed).WithArguments(agent, "get", "", "secrets", namespace).Should(BeTrue())
+		for _, verb := range []string{"list", "watch", "create", "patch", "delete"} {
+			Expect(allowed(agent, verb, "", "secrets", namespace)).To(BeFalse(), verb)
+		}
+		Expect(allowed(agent, "get", "", "secrets", elsewhere)).To(BeFalse())
+	})
+
 	It("has no wildcards", func() {
-		for _, m := range append(load("rbac"), load("encrypted-volumes")...) {
+		for _, m := range slices.Concat(load("rbac"), load("encrypted-volumes"), load("manage-repositories")) {
 			object, err := decode(m)
 			Expect(err).NotTo(HaveOccurred())
 			var rules []rbacv1.PolicyRule
