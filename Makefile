@@ -64,10 +64,16 @@ cluster-down: ## Stop that cluster and remove every trace of it.
 
 ##@ Test
 
+# What waits more than it works runs in several processes, each with a kube-apiserver of its own.
+WAITING := ./test/integration
 .PHONY: test
 test: ## Run all tests; those that need one get a real kube-apiserver.
-	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; touch bin/.begin; status=0; \
-	FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" go test -timeout 20m $(PKG) $(TESTFLAGS) || status=$$?; \
+	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; touch bin/.begin; status=0; packages='$(PKG)'; \
+	export FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets"; \
+	if [[ "$$packages" == ./... ]]; then packages="$$(go list ./... | grep -v '$(WAITING:.%=%)$$')"; fi; \
+	go test -timeout 20m $$packages $(TESTFLAGS) || status=$$?; \
+	if [[ '$(PKG)' == ./... ]]; then go tool ginkgo run --procs=3 --timeout 20m --no-color --silence-skips \
+		$(filter -race,$(TESTFLAGS)) $(WAITING) || status=$$?; fi; \
 	if [[ $(FAULTS_TABLE) -nt bin/.begin ]]; then cat $(FAULTS_TABLE); fi; exit $$status
 
 .PHONY: test-race

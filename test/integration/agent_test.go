@@ -21,6 +21,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/node-agent/node-agent/test/program"
 )
 
 // agentNamespace is apart from the other tests', so that a running agent does not meet their DataUploads.
@@ -31,14 +33,12 @@ const takeOver = 20 * time.Second
 
 var kubeconfig string
 
-// program builds node-agent, once for all specs, and returns its path.
-var program = sync.OnceValue(func() string {
-	path, err := gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
+// builtProgram builds node-agent, once for all specs, and returns its path.
+var builtProgram = sync.OnceValue(func() string {
+	path, err := program.Build(context.Background())
 	Expect(err).NotTo(HaveOccurred())
 	return path
 })
-
-var _ = AfterSuite(gexec.CleanupBuildArtifacts)
 
 // startAgent runs the real program as the DaemonSet of `velero install` does, and returns it with the addresses of its
 // health and metrics endpoints.
@@ -47,7 +47,7 @@ func startAgent(args ...string) (session *gexec.Session, health, metrics string)
 	args = append([]string{
 		"node-agent", "server", "--features=", "--kubeconfig", kubeconfig, "--health-address", health, "--metrics-address", metrics,
 	}, args...)
-	command := exec.Command(program(), args...)
+	command := exec.Command(builtProgram(), args...)
 	command.Env = append(os.Environ(), "VELERO_NAMESPACE="+agentNamespace, "NODE_NAME="+nodeName)
 	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
@@ -55,17 +55,15 @@ func startAgent(args ...string) (session *gexec.Session, health, metrics string)
 	return session, health, metrics
 }
 
-// givenAway are the addresses that agents may not listen on yet, and that the kernel would give again.
-var givenAway = map[string]bool{}
+// nextPort is what the next agent may listen on: each test process has ports of its own, below those that the kernel gives away.
+var nextPort = 10_000
 
 func freeAddress() string {
 	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		Expect(err).NotTo(HaveOccurred())
-		address := listener.Addr().String()
-		Expect(listener.Close()).To(Succeed())
-		if !givenAway[address] {
-			givenAway[address] = true
+		nextPort++
+		address := fmt.Sprintf("127.0.0.1:%d", nextPort+1_000*GinkgoParallelProcess())
+		if listener, err := net.Listen("tcp", address); err == nil {
+			Expect(listener.Close()).To(Succeed())
 			return address
 		}
 	}

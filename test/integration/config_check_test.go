@@ -32,7 +32,7 @@ priorityClassName: backup
 // runConfig runs `node-agent config` to its end.
 func runConfig(kubeconfig string, args ...string) (code int, stdout, stderr string) {
 	GinkgoHelper()
-	command := exec.Command(program(), append([]string{"config", "--kubeconfig", kubeconfig, "-n", agentNamespace}, args...)...)
+	command := exec.Command(builtProgram(), append([]string{"config", "--kubeconfig", kubeconfig, "-n", agentNamespace}, args...)...)
 	session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
 	Eventually(session).WithTimeout(takeOver).Should(gexec.Exit())

@@ -50,7 +50,7 @@ var _ = Describe("node-agent sweep", Ordered, func() {
 
 	sweep := func(args ...string) *gexec.Session {
 		GinkgoHelper()
-		command := exec.Command(program(), append([]string{"sweep", "--kubeconfig", config, "-n", sweepNamespace}, args...)...)
+		command := exec.Command(builtProgram(), append([]string{"sweep", "--kubeconfig", config, "-n", sweepNamespace}, args...)...)
 		session, err := gexec.Start(command, GinkgoWriter, GinkgoWriter)
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(func() { session.Kill().Wait() })

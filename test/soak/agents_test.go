@@ -45,7 +45,7 @@ func startCrew(ctx context.Context, names ...string) (*crew, error) {
 
 func (c *crew) start(ctx context.Context, name string) error {
 	agent, err := installation.StartAgent(ctx, installation.AgentOptions{
-		Program: program, Name: "agent-on-" + name, Node: name, Manifests: manifests,
+		Program: agentPath, Name: "agent-on-" + name, Node: name, Manifests: manifests,
 		Flags:  []string{"--node-agent-configmap=" + agentConfig, fmt.Sprintf("--data-mover-max-attempts=%d", maxAttempts)},
 		Client: cluster, Config: proxy.Config(), LogDir: filepath.Join(dir, "logs"), ScratchDir: filepath.Join(dir, "scratch"),
 	})

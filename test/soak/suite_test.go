@@ -16,7 +16,6 @@ import (
 	"github.com/go-logr/logr"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gexec"
 	"github.com/sirupsen/logrus"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,6 +24,7 @@ import (
 	"github.com/node-agent/node-agent/test/faultproxy"
 	"github.com/node-agent/node-agent/test/installation"
 	"github.com/node-agent/node-agent/test/localnode"
+	"github.com/node-agent/node-agent/test/program"
 )
 
 const (
@@ -43,7 +43,7 @@ var nodes = []string{"node-1", "node-2", "node-3"}
 
 var (
 	dir       string // holds the repositories and all logs
-	program   string
+	agentPath string // of node-agent
 	plane     *controlplane.ControlPlane
 	cluster   client.WithWatch
 	proxy     *faultproxy.Proxy
@@ -74,9 +74,8 @@ var _ = BeforeSuite(func(ctx context.Context) {
 		Expect(os.Mkdir(filepath.Join(dir, sub), 0o750)).To(Succeed())
 	}
 	DeferCleanup(removeUnlessFailed)
-	program, err = gexec.Build("github.com/node-agent/node-agent/cmd/node-agent")
+	agentPath, err = program.Build(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(gexec.CleanupBuildArtifacts)
 
 	plane, err = controlplane.Start()
 	Expect(err).NotTo(HaveOccurred())
@@ -116,7 +115,7 @@ func startNode() {
 	node, err = localnode.Start(context.Background(), localnode.Options{
 		Config: plane.Config, PodConfig: proxy.Config(), Root: filepath.Join(dir, "node"), Nodes: nodes,
 		Images:   []string{manifests.Container.Image},
-		Programs: map[string]string{"/velero": program, "/node-agent": program},
+		Programs: map[string]string{"/velero": agentPath, "/node-agent": agentPath},
 		Log:      logr.Discard(),
 	})
 	Expect(err).NotTo(HaveOccurred())
