@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -76,6 +77,13 @@ podAnnotations: {example.com/note: x}
 			corev1.NodeSelectorRequirement{Key: "critical", Operator: corev1.NodeSelectorOpDoesNotExist},
 			HaveField("Key", "kubernetes.io/os"),
 		))
+	})
+
+	It("is told what the agent's flags say of what is read again", func(ctx context.Context) {
+		t := newTrial(func(t *trial) { t.r.VerifyPercent, t.r.FullReadEvery = 7, time.Hour })
+		t.advance(ctx, v2alpha1.PhaseAccepted)
+		DeferCleanup(t.abandon)
+		Expect(pod(ctx, t).Spec.Containers[0].Args).To(ContainElements("--verify-percent=7", "--full-read-every=1h0m0s"))
 	})
 
 	It("waits for its priority class, and says so", func(ctx context.Context) {
