@@ -60,7 +60,8 @@ func moverTolerations(agent []corev1.Toleration, taints []corev1.Taint) []corev1
 		for _, taint := range taints {
 			if toleration.Effect == "" || toleration.Effect == taint.Effect {
 				add(corev1.Toleration{
-					Key: taint.Key, Operator: corev1.TolerationOpExists, Effect: taint.Effect, TolerationSeconds: toleration.TolerationSeconds,
+					Key: taint.Key, Operator: corev1.TolerationOpExists, Effect: taint.Effect,
+					TolerationSeconds: toleration.TolerationSeconds,
 				})
 			}
 		}

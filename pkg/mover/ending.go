@@ -54,7 +54,8 @@ func (a *assignment) unheard() *endingError {
 // unknown is the ending of a move whose pod the API server no longer knows: its token ends with the pod.
 func (a *assignment) unknown(err error) *endingError {
 	return &endingError{
-		error:     fmt.Errorf("%s of %s was %w, because the API server no longer knows its pod: %w", a.kind.verb, a, failure.ErrInterrupted, err),
+		error: fmt.Errorf("%s of %s was %w, because the API server no longer knows its pod: %w",
+			a.kind.verb, a, failure.ErrInterrupted, err),
 		retryable: true,
 	}
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/restore"
-	"github.com/node-agent/node-agent/test/faultproxy"
+	"github.com/node-agent/node-agent/test/faultproxy" //nolint:depguard // a spec cuts the mover off from a real API server
 )
 
 const unheard = "was interrupted: the API server has not answered for 1m30s, and another attempt may begin"

@@ -130,8 +130,8 @@ func outOfMemory(pod *corev1.Pod, ended *corev1.ContainerStateTerminated) string
 	for i := range pod.Spec.Containers {
 		container := &pod.Spec.Containers[i]
 		if limit := container.Resources.Limits.Memory(); isMover(pod, container.Name) && !limit.IsZero() {
-			return fmt.Sprintf("killed because it used more memory than its limit of %s (%s): raise podResources.memoryLimit in the ConfigMap",
-				limit, exit(ended))
+			return fmt.Sprintf("killed because it used more memory than its limit of %s (%s): "+
+				"raise podResources.memoryLimit in the ConfigMap", limit, exit(ended))
 		}
 	}
 	return fmt.Sprintf("killed because its node had no memory left (%s): set podResources.memoryRequest in the ConfigMap", exit(ended))
@@ -148,7 +148,8 @@ func moverWords(ended *corev1.ContainerStateTerminated) string {
 	case message == "" || ended.ExitCode > firstSignalCode:
 		words := endedBy(ended)
 		if message != "" {
-			words += fmt.Sprintf("; the last line of its log: %q", text.Shorten(message[strings.LastIndexByte(message, '\n')+1:], maxLastLine))
+			last := message[strings.LastIndexByte(message, '\n')+1:]
+			words += fmt.Sprintf("; the last line of its log: %q", text.Shorten(last, maxLastLine))
 		}
 		return words
 	case ended.ExitCode == firstSignalCode:

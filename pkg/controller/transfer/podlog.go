@@ -87,9 +87,10 @@ func (l *PodLogs) copyLog(pod *corev1.Pod, container string, log logrus.FieldLog
 // startedMover is the name of the mover's container, or empty if it never ran or was successful.
 func startedMover(pod *corev1.Pod) string {
 	for i := range pod.Status.ContainerStatuses {
-		status := &pod.Status.ContainerStatuses[i]
-		if isMover(pod, status.Name) && (status.State.Running != nil || status.State.Terminated != nil && status.State.Terminated.ExitCode != 0) {
-			return status.Name
+		name, state := pod.Status.ContainerStatuses[i].Name, pod.Status.ContainerStatuses[i].State
+		failed := state.Terminated != nil && state.Terminated.ExitCode != 0
+		if isMover(pod, name) && (state.Running != nil || failed) {
+			return name
 		}
 	}
 	return ""
