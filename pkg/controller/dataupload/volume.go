@@ -38,8 +38,8 @@ func (r *Reconciler) volumeOf(ctx context.Context, s *scope) (expose.Volume, err
 		return expose.Volume{}, err
 	}
 	if volume.StorageClass == "" {
-		return expose.Volume{}, transfer.Failf("source PVC %s/%s has no storage class, so none is known for the backupPVC: name one of driver %s in "+
-			"the node-agent ConfigMap, {\"backupPVC\": {\"\": {\"storageClass\": \"NAME\"}}}",
+		return expose.Volume{}, transfer.Failf("source PVC %s/%s has no storage class, so none is known for the backupPVC: "+
+			"name one of driver %s in the node-agent ConfigMap, {\"backupPVC\": {\"\": {\"storageClass\": \"NAME\"}}}",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC, s.aliasContent.Spec.Driver)
 	}
 	s.volume = &volume
