@@ -49,8 +49,8 @@ type connection struct {
 	end context.CancelFunc
 }
 
-// connect opens the store of a location, and goes on to use it, in a limited time. Who calls it names the location in errors. What was opened outlives ctx: the
-// context that use is called with lives until the connection ends.
+// connect opens the store of a location, and goes on to use it, in a limited time. Who calls it names the location in
+// errors. What was opened outlives ctx: the context that use is called with lives until the connection ends.
 func connect(
 	ctx context.Context, access Access, create bool, use func(context.Context, *connection) error,
 ) (*connection, error) {

@@ -9,7 +9,9 @@ import (
 func (c *checker) checkLocations() {
 	for _, location := range c.cluster.Locations {
 		if _, err := settings.Provider(location.Spec); err != nil {
-			c.add(Warning, problem.Problem{Message: "no data can be stored in backup storage location " + location.Name + ": " + err.Error()})
+			c.add(Warning, problem.Problem{
+				Message: "no data can be stored in backup storage location " + location.Name + ": " + err.Error(),
+			})
 		}
 		for _, remark := range settings.WithoutEffect(location.Spec) {
 			level := Warning
