@@ -120,21 +120,30 @@ var _ = Describe("A mover that fails", func() {
 			"connect: wrong repository password"))
 	})
 
-	It("gives up on a repository that does not answer, but not on a slow upload", func(ctx context.Context) {
+	It("gives up on a location that it cannot read, but not on a slow repository or upload", func(ctx context.Context) {
 		b := newBench(ctx, v2alpha1.PhaseInProgress)
-		b.options.Open = func(ctx context.Context, _ repository.Access) (mover.Uploader, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
+		b.intercept(interceptor.Funcs{Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey, into client.Object, opts ...client.GetOption,
+		) error {
+			if _, location := into.(*velerov1.BackupStorageLocation); location {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return c.Get(ctx, key, into, opts...)
+		}})
 		b.start()
 		b.pausing(1)
 		b.clock.Step(time.Minute)
 		message, err := b.ended()
 		Expect(err).To(HaveOccurred())
-		Expect(message).To(Equal("backup storage location default and its repository did not open within 1m0s"))
+		Expect(message).To(Equal("backup storage location default could not be read within 1m0s"))
 		Expect(exitCode(err)).To(Equal(result.ExitRetryable))
 
 		slow := newBench(ctx, v2alpha1.PhaseInProgress)
+		slow.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) {
+			slow.clock.Step(time.Hour)
+			return slow.uploader, nil
+		}
 		slow.start()
 		slow.uploading()
 		slow.clock.Step(80 * time.Second)

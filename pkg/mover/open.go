@@ -34,23 +34,22 @@ type closer interface {
 	Close(ctx context.Context) error
 }
 
-// openIn finds a storage location and opens the repository in it. It ends the move if that takes too long: the repository
-// keeps its context, so that the time limit must be lifted rather than run out behind it.
+// openIn finds a storage location and opens the repository in it. It ends the move if the location cannot be found in time. How
+// long the repository takes is not limited, as long as its store gets on: with many index blobs it is long on a slow one.
 func openIn[R closer](
 	ctx context.Context, m *attempt, where repositoryKey, open func(context.Context, repository.Access) (R, error),
 ) (R, error) {
 	limit := m.Clock.AfterFunc(m.ResourceTimeout, func() {
 		m.end(&endingError{
-			error: fmt.Errorf("backup storage location %s and its repository did not open within %s",
-				where.location, m.ResourceTimeout),
+			error:     fmt.Errorf("backup storage location %s could not be read within %s", where.location, m.ResourceTimeout),
 			retryable: true,
 		})
 	})
-	defer limit.Stop()
 
 	var none R
 	m.Log.WithField("location", where.location).Info("Opening the repository")
 	access, err := m.locate(ctx, where)
+	limit.Stop()
 	if err != nil {
 		return none, err
 	}

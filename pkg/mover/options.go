@@ -21,7 +21,7 @@ type Options struct {
 	VolumePath string
 	// VolumeMode says which of them.
 	VolumeMode corev1.PersistentVolumeMode
-	// ResourceTimeout limits how long it may take to open the repository once the move has started.
+	// ResourceTimeout limits how long it may take to read the storage location once the move has started.
 	ResourceTimeout time.Duration
 	// TerminationMessagePath is the file for the result.
 	TerminationMessagePath string

@@ -17,9 +17,6 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
-// openTimeout bounds opening a repository: a store that does not answer must not hold a mover for hours.
-const openTimeout = 2 * time.Minute
-
 const (
 	stateDirMode   = 0o700
 	configFileMode = 0o600
@@ -49,8 +46,9 @@ type connection struct {
 	end context.CancelFunc
 }
 
-// connect opens the store of a location, and goes on to use it, in a limited time. Who calls it names the location in
-// errors. What was opened outlives ctx: the context that use is called with lives until the connection ends.
+// connect opens the store of a location, and goes on to use it. Who calls it names the location in errors. What was opened
+// outlives ctx: the context that use is called with lives until the connection ends. All of it may take as long as the store
+// gets on.
 func connect(
 	ctx context.Context, access Access, create bool, use func(context.Context, *connection) error,
 ) (*connection, error) {
@@ -58,13 +56,13 @@ func connect(
 		return nil, err
 	}
 	life, end := context.WithCancel(withLog(context.WithoutCancel(ctx), access.log()))
-	timer := time.AfterFunc(openTimeout, end)
-	defer timer.Stop()
+	timer := time.AfterFunc(store.StallTimeout, end)
 	release := context.AfterFunc(ctx, end)
 	defer release()
 
 	result := &connection{end: end}
 	opened, err := store.Open(life, access.Access, create)
+	timer.Stop()
 	if err == nil {
 		result.store = opened
 		err = use(life, result)
@@ -77,7 +75,7 @@ func connect(
 	case ctx.Err() != nil:
 		err = fmt.Errorf("%w: %w", failure.ErrCanceled, err)
 	case life.Err() != nil:
-		err = fmt.Errorf("no answer in %s: %w: %w", openTimeout, context.DeadlineExceeded, err)
+		err = fmt.Errorf("no answer in %s: %w: %w", store.StallTimeout, context.DeadlineExceeded, err)
 	}
 	result.end()
 	return nil, failure.Explain(err)
@@ -115,9 +113,16 @@ func (c *connection) openKopia(ctx context.Context, access Access) (repo.DirectR
 
 // notInitialized tells a store without a repository from a bucket that does not exist: Kopia reports both alike.
 func (c *connection) notInitialized(ctx context.Context) error {
-	err := c.store.ListBlobs(ctx, formatBlobID, func(blob.Metadata) error { return nil })
-	if err != nil {
+	shown := false
+	err := c.store.ListBlobs(ctx, formatBlobID, func(found blob.Metadata) error {
+		shown = shown || found.BlobID == formatBlobID
+		return nil
+	})
+	switch {
+	case err != nil:
 		return fmt.Errorf("look for the repository: %w", err)
+	case shown:
+		return fmt.Errorf("open repository: blob %s: %w", formatBlobID, failure.ErrNotShown)
 	}
 	return failure.ErrNotInitialized
 }

@@ -19,7 +19,7 @@ type Repository struct {
 	log        logrus.FieldLogger
 }
 
-// Open connects to the repository, for at most 2 minutes. Errors include failure.ErrNotInitialized and failure.ErrWrongPassword.
+// Open connects to the repository. Errors include failure.ErrNotInitialized and failure.ErrWrongPassword.
 // They name neither namespace nor location: who opens a repository says which.
 func Open(ctx context.Context, access Access) (*Repository, error) {
 	result := &Repository{access: access, log: access.log()}

@@ -3,6 +3,7 @@ package repository_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -232,6 +233,40 @@ var _ = Describe("Upload", func() {
 		expectSame(restored(ctx, repo, result.SnapshotID), describe(volume))
 		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveLen(1))
 	})
+
+	DescribeTable("can be canceled while it saves and reads back", func(ctx context.Context, method, blobs string) {
+		store := newS3Store()
+		repo := open(ctx, store.access(namespace))
+		volume := GinkgoT().TempDir()
+		put(volume, "file", randomBytes(1, 1<<20), 0o644)
+		canceled, cancel := context.WithCancel(ctx)
+		uploading := request(volume)
+		uploading.Confirm = func(context.Context, string) error {
+			store.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method != method || !strings.Contains(r.URL.String(), blobs) {
+					return false
+				}
+				cancel()
+				_, _ = io.Copy(io.Discard, r.Body) // the server does not see the client hang up before
+				<-r.Context().Done()
+				return true
+			})
+			return nil
+		}
+		_, err := upload.Run(canceled, repo, uploading)
+		Expect(err).To(MatchError(failure.ErrCanceled))
+		store.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+
+		uploading.Confirm = nil
+		result, err := upload.Run(ctx, open(ctx, store.access(namespace)), uploading)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(repo.Snapshots(ctx, namespace, pvc)).To(HaveExactElements(HaveField("ID", result.SnapshotID)))
+	},
+		Entry("while it looks for the snapshot of another attempt", http.MethodGet, "list-type", NodeTimeout(time.Minute)),
+		Entry("while it writes a pack", http.MethodPut, "/kopia/"+namespace+"/p", NodeTimeout(time.Minute)),
+		Entry("while it writes the index", http.MethodPut, "/kopia/"+namespace+"/x", NodeTimeout(time.Minute)),
+		Entry("while it clears up", http.MethodDelete, "/kopia/"+namespace+"/s", NodeTimeout(time.Minute)),
+	)
 
 	It("skips what is not data", func(ctx context.Context) {
 		repo := open(ctx, newStore("a directory").access(namespace))

@@ -40,7 +40,7 @@ func (o *moverOptions) bind(cmd *cobra.Command) *pflag.FlagSet {
 	flags.StringVar(&o.volumeMode, "volume-mode", "", "mode of the volume: Filesystem or Block")
 	flags.StringVar(&o.name, o.nameFlag, "", "name of the "+o.kind)
 	flags.IntVar(&o.attempt, "attempt", 1, "number of the attempt at the "+o.kind+"; it stops when a later one has begun")
-	flags.DurationVar(&o.resourceTimeout, "resource-timeout", 0, "how long it may take to open the repository")
+	flags.DurationVar(&o.resourceTimeout, "resource-timeout", 0, "how long it may take to read the storage location")
 	for _, name := range []string{"volume-path", "volume-mode", o.nameFlag, "resource-timeout"} {
 		// It fails for unknown flags only.
 		_ = cmd.MarkFlagRequired(name)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/location"
@@ -23,8 +24,9 @@ import (
 const (
 	// maintenanceFrequency is Velero's default for Kopia repositories.
 	maintenanceFrequency = time.Hour
-	// initializeTimeout bounds one attempt: a store that does not answer must not hold up other repositories for long.
-	initializeTimeout = 2 * time.Minute
+	// parallelRepositories keeps a store that does not answer, which takes minutes to know, from holding up the repositories in
+	// others.
+	parallelRepositories = 4
 	// retryAfter is when a repository that could not be initialised is tried again.
 	retryAfter = 30 * time.Second
 )
@@ -41,7 +43,9 @@ type Reconciler struct {
 
 // SetupWithManager lets the manager call Reconcile for every BackupRepository.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if err := ctrl.NewControllerManagedBy(mgr).Named("backuprepository").For(&velerov1.BackupRepository{}).Complete(r); err != nil {
+	err := ctrl.NewControllerManagedBy(mgr).Named("backuprepository").For(&velerov1.BackupRepository{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: parallelRepositories}).Complete(r)
+	if err != nil {
 		return fmt.Errorf("setting up the backuprepository controller: %w", err)
 	}
 	return nil
@@ -85,8 +89,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 func (r *Reconciler) initialize(ctx context.Context, backupRepository *velerov1.BackupRepository, log logrus.FieldLogger) error {
-	ctx, cancel := context.WithTimeout(ctx, initializeTimeout)
-	defer cancel()
 	// Credentials and Kopia's state are needed for the moment only.
 	dir, err := os.MkdirTemp("", "backup-repository-")
 	if err != nil {

@@ -30,6 +30,9 @@ var (
 	// ErrIncompleteSnapshot says that the snapshot is what an upload that did not end left behind.
 	ErrIncompleteSnapshot = errors.New("the snapshot is incomplete")
 
+	// ErrNotShown says that the store does not show what was written to it.
+	ErrNotShown = errors.New("the store does not show what was written to it")
+
 	// ErrLocationReadOnly says that the access mode of the location is ReadOnly.
 	ErrLocationReadOnly = errors.New("backup storage location is read-only")
 )

@@ -88,6 +88,8 @@ func meaningOf(err error) meaning {
 		return meaning{text: "the certificate of the store is not trusted"}
 	case errors.Is(err, repo.ErrRepositoryUnavailableDueToUpgradeInProgress):
 		return meaning{text: "the repository is being upgraded", retryable: true}
+	case errors.Is(err, ErrNotShown):
+		return meaning{text: "the store is not consistent", retryable: true}
 	case errors.Is(err, context.DeadlineExceeded):
 		return meaning{text: "the store does not answer in time", retryable: true}
 	case isNetwork(err):

@@ -3,15 +3,11 @@ package store
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/kopia/kopia/repo/blob"
 
 	"github.com/node-agent/node-agent/pkg/location/settings"
 )
-
-// operationTimeout bounds one read or write of the store with all its retries. A pack of 20 MiB needs 25 kB/s.
-const operationTimeout = 15 * time.Minute
 
 // opener opens the store of a location, and with create makes what the store needs before its first blob.
 type opener func(ctx context.Context, access Access, create bool) (blob.Storage, error)
@@ -34,12 +30,12 @@ func Open(ctx context.Context, access Access, create bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	packs := &Packs{Storage: storage}
+	packs := &Packs{Storage: newBounded(storage)}
 	return &Store{Storage: packs, packs: packs}, nil
 }
 
-// Store is the store of a location. It bounds each operation in time and remembers a failed write: Kopia reports one as if the file that
-// was being uploaded had been unreadable.
+// Store is the store of a location. It remembers a failed write: Kopia reports one as if the file that was being uploaded had
+// been unreadable.
 type Store struct {
 	blob.Storage
 
@@ -52,9 +48,7 @@ type Store struct {
 
 // PutBlob writes a blob.
 func (s *Store) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {
-	bounded, cancel := context.WithTimeout(ctx, operationTimeout)
-	defer cancel()
-	err := s.Storage.PutBlob(bounded, id, data, opts)
+	err := s.Storage.PutBlob(ctx, id, data, opts)
 	if err == nil && s.sample.wants(id) {
 		err = s.sample.note(id, data)
 	}
@@ -66,13 +60,6 @@ func (s *Store) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts b
 		}
 	}
 	return err
-}
-
-// GetBlob reads a blob.
-func (s *Store) GetBlob(ctx context.Context, id blob.ID, offset, length int64, output blob.OutputBuffer) error {
-	bounded, cancel := context.WithTimeout(ctx, operationTimeout)
-	defer cancel()
-	return s.Storage.GetBlob(bounded, id, offset, length, output)
 }
 
 // Packs are the packs that are cached in memory.

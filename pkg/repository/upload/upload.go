@@ -93,7 +93,8 @@ type Result struct {
 
 // Run takes a snapshot of the volume, or returns the one that another attempt at the same DataUpload has completed. It
 // has either returned a result, and then the snapshot was read back from the repository, or an error, and then no
-// snapshot is left that looks complete. Errors include *EntryError, failure.ErrCanceled, once ctx ends, and failure.ErrLocationReadOnly.
+// snapshot is left that looks complete, unless ctx ended while it was being saved or read back. Errors include
+// *failure.EntryError, failure.ErrCanceled, once ctx ends, and failure.ErrLocationReadOnly.
 //
 // What was uploaded before an error, or before the process was killed, serves later attempts: files that were done at
 // the last checkpoint are not read again, and of others what was stored is not stored again. So a single large file, or a
@@ -182,17 +183,15 @@ func (t *task) take(ctx context.Context) (*snapshot.Manifest, error) {
 			}
 			return err
 		}
-		// From here on it is not canceled any more: half a commit helps nobody.
-		ctx := context.WithoutCancel(working)
-		// The writer would find the prepared one.
-		if saved, err = t.savedBefore(ctx, t.repository.Kopia()); saved != nil || err != nil {
-			return errors.Join(err, writer.DeleteManifest(ctx, prepared.ID))
+		// From here on an interruption waits. The writer would find the prepared one.
+		if saved, err = t.savedBefore(working, t.repository.Kopia()); saved != nil || err != nil {
+			return errors.Join(err, writer.DeleteManifest(context.WithoutCancel(working), prepared.ID))
 		}
 		mine, saved = true, prepared
-		return t.save(ctx, writer, prepared.ID)
+		return t.save(working, writer, prepared.ID)
 	})
 	if err == nil && mine {
-		err = t.verify(ctx, saved)
+		err = t.verify(ctx, working, saved)
 	}
 	return saved, err
 }

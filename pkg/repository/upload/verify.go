@@ -13,20 +13,20 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
 
-// verify reads the snapshot back, and deletes it if that fails: nobody would ever know its ID. It ends soon after ctx.
-func (t *task) verify(ctx context.Context, saved *snapshot.Manifest) error {
-	lasting := context.WithoutCancel(ctx)
-	err := t.repository.Kopia().Refresh(lasting)
+// verify reads the snapshot back, and deletes it if that fails: nobody would ever know its ID. Its sample of packs ends with ctx.
+// If working ends before the rest is done, the snapshot stays: a later attempt returns it, or Discard deletes it.
+func (t *task) verify(ctx, working context.Context, saved *snapshot.Manifest) error {
+	err := t.repository.Kopia().Refresh(working)
 	if err == nil {
-		err = readBack(lasting, t.repository.Kopia(), saved)
+		err = readBack(working, t.repository.Kopia(), saved)
 	}
 	if err == nil {
 		err = t.readBackPacks(ctx)
 	}
-	if err == nil {
-		return nil
+	if err == nil || working.Err() != nil {
+		return err
 	}
-	deleteErr := repo.WriteSession(lasting, t.repository.Kopia(), repo.WriteSessionOptions{Purpose: "delete unverified snapshot"},
+	deleteErr := repo.WriteSession(working, t.repository.Kopia(), repo.WriteSessionOptions{Purpose: "delete unverified snapshot"},
 		func(ctx context.Context, writer repo.RepositoryWriter) error {
 			return writer.DeleteManifest(ctx, saved.ID)
 		})
