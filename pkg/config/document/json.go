@@ -1,9 +1,8 @@
 package document
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
+	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -11,119 +10,170 @@ import (
 	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
-// jsonReader makes nodes of the tokens of encoding/json, and remembers where it is for the case that they end too early.
-type jsonReader struct {
-	// scanner is behind the last token.
+// parser makes nodes of JSON. It tells of everything that JSON does not have, and goes on where that leaves no doubt about what is
+// meant, so that what follows is checked as well; the most frequent mistake of all is a missing comma. encoding/json neither knows
+// the place of a mistake nor speaks to people.
+type parser struct {
 	*scanner
-	tokens *json.Decoder
-	// path leads to what is being read.
-	path []string
-	// open are the objects and lists that it is in.
-	open []container
-	// refused is wrong although encoding/json takes it.
-	refused *problem.Problem
+	problems []problem.Problem
 }
 
-// container is an object or a list. An object with an odd number of nodes waits for the value of the last key.
-type container struct {
-	*yaml.Node
-	// depth is the length of its path.
-	depth int
-}
-
-// parseJSON reads one JSON document. Syntax errors that leave no doubt about what is meant are mended, so that what follows can be
-// checked as well; after any other there is no node.
+// parseJSON reads one JSON document. There is no node if it is in doubt what is meant.
 func parseJSON(text string) (*yaml.Node, []problem.Problem) {
-	var slips []problem.Problem
-	var inserted []int
-	for {
-		r := &jsonReader{scanner: newScanner(text), tokens: json.NewDecoder(strings.NewReader(text))}
-		r.inserted = inserted
-		r.tokens.UseNumber()
-		root := &yaml.Node{}
-		if r.value(root) && r.end() {
-			return root, slips
+	p := &parser{scanner: newScanner(text)}
+	p.space("")
+	root := &yaml.Node{}
+	if !p.value(root, "", 0) {
+		return nil, p.problems
+	}
+	if p.space(""); !p.done() {
+		p.fail(p.position, "", "the text goes on after the end of the document", p.upcoming(), "nothing")
+		return nil, p.problems
+	}
+	return root, p.problems
+}
+
+var comment = regexp.MustCompile(`^((//|#).*|(?s:/\*.*?\*/))`)
+
+// space steps over what is between two tokens.
+func (p *parser) space(path string) {
+	for p.skipAny(blanks); len(p.problems) < problem.Max; p.skipAny(blanks) {
+		found := comment.FindString(p.rest())
+		if found == "" {
+			return
 		}
-		wrong, mend := r.diagnose()
-		slips = append(slips, *wrong)
-		if mend == nil || len(slips) == problem.Max {
-			return nil, slips
-		}
-		text, inserted = mend(text, inserted)
+		p.fail(p.position, path, "JSON has no comments", "", "").Suggestion = "remove the comment, or write YAML"
+		p.skipTo(p.offset + len(found))
 	}
 }
 
-// end tells whether the text ends here.
-func (r *jsonReader) end() bool {
-	_, err := r.tokens.Token()
-	return errors.Is(err, io.EOF)
+func (p *parser) fail(at position, path, message, found, expected string) *problem.Problem {
+	p.problems = append(p.problems, problem.Problem{
+		Line: at.line, Column: at.column, Path: path, Message: message, Found: found, Expected: expected,
+	})
+	return &p.problems[len(p.problems)-1]
 }
 
-// token reads the next token and makes a node of it. It fails at the end of what is JSON.
-func (r *jsonReader) token(n *yaml.Node) bool {
-	token, err := r.tokens.Token()
-	if err != nil {
-		return false
-	}
-	r.skipAny(blanks + ",:")
-	n.Line, n.Column = r.line, r.column
-	start, end := *r.scanner, int(r.tokens.InputOffset())
-	r.skipTo(end)
-	raw := r.text[start.offset:end]
-	switch token := token.(type) {
-	case json.Delim:
-		n.Kind = yaml.SequenceNode
-		if token == '{' {
-			n.Kind = yaml.MappingNode
-		}
-	case string:
-		if strings.Contains(raw, `\u`) {
-			r.refused = (&jsonReader{scanner: &start, path: r.path}).badString()
-		}
-		n.Kind, n.Style, n.Value = yaml.ScalarNode, yaml.DoubleQuotedStyle, token
-	default:
-		n.Kind, n.Value = yaml.ScalarNode, raw
-		if r.word() != "" {
-			// The tokens of 010 are 0 and 10.
-			r.refused = (&jsonReader{scanner: &start, path: r.path}).badValue()
-		}
-	}
-	return r.refused == nil
-}
-
-func (r *jsonReader) value(n *yaml.Node) bool {
-	switch {
-	case !r.token(n):
-		return false
-	case n.Kind == yaml.ScalarNode:
+// value reads a value. As all that follow, it is false where it is in doubt what is meant.
+func (p *parser) value(n *yaml.Node, path string, depth int) bool {
+	n.Kind, n.Line, n.Column = yaml.ScalarNode, p.line, p.column
+	switch word := p.word(); {
+	case p.peek() == '{' || p.peek() == '[':
+		return p.container(n, path, depth)
+	case p.peek() == '"':
+		return p.string(n, path)
+	case literal.MatchString(word):
+		n.Value = word
+		p.skipTo(p.offset + len(word))
 		return true
-	case len(r.open) >= maxDepth:
-		wrong := tooDeep(n, r.currentPath())
-		r.refused = &wrong
+	default:
+		p.badValue(path)
 		return false
 	}
-	r.open = append(r.open, container{n, len(r.path)})
-	for r.tokens.More() {
-		if n.Kind == yaml.MappingNode {
-			key := &yaml.Node{}
-			if !r.token(key) {
-				return false
-			}
-			n.Content = append(n.Content, key)
-			r.path = append(r.path, problem.Key("", key.Value))
-		} else {
-			r.path = append(r.path, problem.Index("", len(n.Content)))
-		}
-		value := &yaml.Node{}
-		if !r.value(value) {
+}
+
+// container reads an object or a list.
+func (p *parser) container(n *yaml.Node, path string, depth int) bool {
+	what, closing := "list", byte(']')
+	n.Kind = yaml.SequenceNode
+	if p.peek() == '{' {
+		what, closing = "object", '}'
+		n.Kind = yaml.MappingNode
+	}
+	what = fmt.Sprintf("the %s that begins at %d:%d", what, n.Line, n.Column)
+	if depth >= maxDepth {
+		p.problems = append(p.problems, tooDeep(n, path))
+		return false
+	}
+	p.next()
+	for end := p.position; ; end = p.position {
+		p.space(path)
+		if len(n.Content) > 0 && !p.comma(path, what, end, closing) {
 			return false
 		}
-		n.Content = append(n.Content, value)
-		r.path = r.path[:len(r.path)-1]
+		switch p.peek() {
+		case closing:
+			p.next()
+			return true
+		case 0:
+			p.fail(p.position, path, what+" is not closed", "the end of the text", fmt.Sprintf("%q", closing))
+			return false
+		}
+		if !p.element(n, path, depth) {
+			return false
+		}
 	}
-	if !r.token(&yaml.Node{}) {
+}
+
+// element reads an element of a list, or a key and its value.
+func (p *parser) element(n *yaml.Node, path string, depth int) bool {
+	at := problem.Index(path, len(n.Content))
+	if n.Kind == yaml.MappingNode {
+		key := &yaml.Node{}
+		if !p.key(key, path) {
+			return false
+		}
+		n.Content = append(n.Content, key)
+		at = problem.Key(path, key.Value)
+	}
+	value := &yaml.Node{}
+	n.Content = append(n.Content, value)
+	return p.value(value, at, depth+1)
+}
+
+// comma reads what is between two elements, the first of which ends at a position.
+func (p *parser) comma(path, what string, end position, closing byte) bool {
+	expected := fmt.Sprintf("',' or %q", closing)
+	switch char := p.peek(); {
+	case char == closing || p.done():
+	case char == ',':
+		comma := p.position
+		p.next()
+		if p.space(path); p.peek() == closing {
+			p.fail(comma, path, fmt.Sprintf("a comma before %q is not allowed in JSON", closing), "','", fmt.Sprintf("%q", closing))
+		}
+	case char == '}' || char == ']':
+		p.fail(p.position, path, "the wrong bracket for "+what, p.upcoming(), fmt.Sprintf("%q", closing))
+		return false
+	case strings.IndexByte(":=;/", char) >= 0:
+		p.fail(p.position, path, "", p.upcoming(), expected)
+		return false
+	default:
+		// The comma belongs right after the element, which is where the author has to type it.
+		p.fail(end, path, "a comma is missing", fmt.Sprintf("%s on line %d", p.upcoming(), p.line), expected)
+		return char == '"' || closing == ']' && char == '{'
+	}
+	return len(p.problems) < problem.Max
+}
+
+// key reads a key and its colon.
+func (p *parser) key(n *yaml.Node, path string) bool {
+	const expected = "a key in double quotes"
+	switch p.peek() {
+	case '"':
+	case ',':
+		p.fail(p.position, path, "a comma too many", "','", expected)
+		return false
+	default:
+		wrong := p.fail(p.position, path, "", p.upcoming(), expected)
+		if name := strings.Trim(p.word(), foreignQuotes); problem.SimpleKey.MatchString(name) {
+			wrong.Suggestion = problem.DidYouMean(problem.Quote(name))
+		}
 		return false
 	}
-	r.open = r.open[:len(r.open)-1]
+	n.Kind, n.Line, n.Column = yaml.ScalarNode, p.line, p.column
+	if !p.string(n, path) {
+		return false
+	}
+	end, at := p.position, problem.Key(path, n.Value)
+	if p.space(at); p.peek() != ':' {
+		p.fail(end, at, "a colon is missing after the key", p.upcoming(), "':'")
+		return false
+	}
+	p.next()
+	if p.space(at); p.done() || strings.IndexByte(",}]", p.peek()) >= 0 {
+		p.fail(p.position, at, fmt.Sprintf("the value of %s is missing", problem.Quote(n.Value)), p.upcoming(), "a value")
+		return false
+	}
 	return true
 }

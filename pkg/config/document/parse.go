@@ -1,6 +1,6 @@
 // Package document reads a text that is JSON or YAML into nodes that know their line and column, and says in plain words
-// why a text is neither. Both become nodes of the YAML library. It is not asked to read JSON: encoding/json knows best what
-// that is, and the library refuses some of it, such as the escape sequences of characters beyond U+FFFF.
+// why a text is neither. Both become nodes of the YAML library. It is not asked to read JSON, because it refuses some of it, such as
+// the escape sequences of characters beyond U+FFFF.
 package document
 
 import (

@@ -1,13 +1,15 @@
 package document
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf16"
 
+	"go.yaml.in/yaml/v4"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/node-agent/node-agent/pkg/config/problem"
@@ -16,133 +18,92 @@ import (
 // foreignQuotes are not quotes to JSON: single ones, and those that word processors make of double ones.
 const foreignQuotes = "'\u2018\u2019\u201c\u201d\u201e"
 
-var jsonEscape = regexp.MustCompile(`^\\(["\\/bfnrt]|u[0-9a-fA-F]{4})`)
+var (
+	// literal matches what JSON has beside strings, objects and lists.
+	literal = regexp.MustCompile(`^(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null)$`)
+	// characters matches the content of a string. Of surrogates, which encoding/json takes as it finds them, there are only pairs.
+	characters = regexp.MustCompile(`^([^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u([0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})|` +
+		`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*`)
+	surrogate = regexp.MustCompile(`^\\u[dD][0-9a-fA-F]{3}`)
+)
 
-// badString says what is wrong with a string in double quotes, nil if nothing is. It may be a key.
-func (r *jsonReader) badString() *problem.Problem {
-	start := r.position
-	r.next()
-	for r.peek() != '"' {
-		switch char := r.peek(); {
-		case r.done() || char == '\n' || char == '\r':
-			return r.fail(start, "the string has no closing quote", r.upcoming(), "'\"'")
-		case char == '\t':
-			return r.fail(r.position, "a tab inside of a string", "a tab", `\t`)
-		case char == '\\':
-			if wrong := r.badEscape(); wrong != nil {
-				return wrong
-			}
-		default:
-			r.next()
-		}
+// string reads a string in double quotes. It may be a key.
+func (p *parser) string(n *yaml.Node, path string) bool {
+	start := *p.scanner
+	p.next()
+	p.skipTo(p.offset + len(characters.FindString(p.rest())))
+	switch half := surrogate.FindString(p.rest()); {
+	case p.peek() == '"':
+		p.next()
+		n.Style = yaml.DoubleQuotedStyle
+		return json.Unmarshal([]byte(p.text[start.offset:p.offset]), &n.Value) == nil
+	case half != "":
+		p.fail(p.position, path, "half of a surrogate pair", half, "a complete character")
+	case p.peek() == '\\':
+		sequence := []rune(p.rest() + " ")[:2]
+		p.fail(p.position, path, "an unknown escape sequence", strings.TrimSpace(string(sequence)),
+			`one of \" \\ \/ \b \f \n \r \t \uXXXX`).Suggestion = `write \\ for a backslash`
+	case p.peek() == '\t':
+		p.fail(p.position, path, "a tab inside of a string", "a tab", `\t`)
+	default:
+		p.fail(start.position, path, "the string has no closing quote", p.upcoming(), "'\"'")
 	}
-	return nil
+	return false
 }
 
-// badEscape steps over an escape sequence, or two if they are a surrogate pair, unless they are wrong.
-func (r *jsonReader) badEscape() *problem.Problem {
-	at := r.position
-	sequence := jsonEscape.FindString(r.rest())
-	if sequence == "" {
-		r.next()
-		_, size := r.peekRune()
-		wrong := r.fail(at, "an unknown escape sequence", strings.TrimSpace(`\`+r.rest()[:size]),
-			`one of \" \\ \/ \b \f \n \r \t \uXXXX`)
-		wrong.Suggestion = `write \\ for a backslash`
-		return wrong
-	}
-	r.skipTo(r.offset + len(sequence))
-	char := codeUnit(sequence)
-	if !utf16.IsSurrogate(char) {
-		return nil
-	}
-	second := jsonEscape.FindString(r.rest())
-	if utf16.DecodeRune(char, codeUnit(second)) == unicode.ReplacementChar {
-		return r.fail(at, "half of a surrogate pair", sequence, "a complete character")
-	}
-	r.skipTo(r.offset + len(second))
-	return nil
-}
-
-// codeUnit returns the value of an escape sequence \uXXXX, 0 for any other.
-func codeUnit(sequence string) rune {
-	digits, found := strings.CutPrefix(sequence, `\u`)
-	if !found {
-		return 0
-	}
-	value, err := strconv.ParseUint(digits, 16, 16)
-	if err != nil {
-		return 0
-	}
-	return rune(value)
-}
-
-func (r *jsonReader) badNumber() *problem.Problem {
-	word := r.word()
-	wrong := r.fail(r.position, "", problem.Shorten(word), "a number in decimal form, as in 10")
-	if unicode.IsLetter(rune(word[len(word)-1])) {
-		if _, err := resource.ParseQuantity(problem.Shorten(word)); err == nil {
+// badValue says what is wrong with what is not the beginning of a value.
+func (p *parser) badValue(path string) {
+	switch word := p.word(); {
+	case p.peek() == ',':
+		p.fail(p.position, path, "a comma too many", "','", "a value")
+	case word != "" && strings.IndexByte("+-.0123456789", word[0]) >= 0:
+		wrong := p.fail(p.position, path, "", p.upcoming(), "a number in decimal form, as in 10")
+		if _, err := resource.ParseQuantity(problem.Shorten(word)); err == nil && unicode.IsLetter(rune(word[len(word)-1])) {
 			wrong.Suggestion = problem.DidYouMean(problem.Quote(word))
 		}
-	}
-	return wrong
-}
-
-func (r *jsonReader) badLiteral() *problem.Problem {
-	wrong := r.fail(r.position, "", r.upcoming(), "a value")
-	if r.peek() == ',' {
-		wrong.Message = "a comma too many"
-	}
-	if wrong.Suggestion == "" {
-		wrong.Suggestion = literalSuggestion(r.word())
-	}
-	return wrong
-}
-
-func literalSuggestion(word string) string {
-	literal := problem.Nearest(word, []string{"true", "false", "null"})
-	switch lower := strings.ToLower(word); {
-	case word == "" || lower == "nan" || strings.HasPrefix(lower, "inf"):
-		return ""
-	case literal != "":
-		return problem.DidYouMean(literal)
-	case lower == "none" || lower == "nil" || lower == "undefined":
-		return problem.DidYouMean("null")
-	case BooleanWord(lower) != "":
-		return problem.DidYouMean(BooleanWord(lower))
-	case problem.SimpleKey.MatchString(strings.Trim(word, foreignQuotes)):
-		return problem.DidYouMean(problem.Quote(strings.Trim(word, foreignQuotes)))
 	default:
-		return ""
+		p.fail(p.position, path, "", p.upcoming(), "a value").Suggestion = suggestValue(word)
 	}
+}
+
+var nullWords = map[string]string{"none": "null", "nil": "null", "undefined": "null"}
+
+func suggestValue(word string) string {
+	near := problem.Nearest(word, []string{"true", "false", "null"})
+	if meant := cmp.Or(near, nullWords[strings.ToLower(word)], BooleanWord(word)); meant != "" {
+		return problem.DidYouMean(meant)
+	}
+	_, notNumber := strconv.ParseFloat(word, 64) // as NaN is
+	if text := strings.Trim(word, foreignQuotes); notNumber != nil && problem.SimpleKey.MatchString(text) {
+		return problem.DidYouMean(problem.Quote(text))
+	}
+	return ""
 }
 
 // word returns the characters up to the next one that ends a number or name.
-func (r *jsonReader) word() string {
-	end := strings.IndexAny(r.rest(), " \t\r\n,:[]{}\"")
+func (p *parser) word() string {
+	end := strings.IndexAny(p.rest(), " \t\r\n,:[]{}\"")
 	if end < 0 {
-		return r.rest()
+		return p.rest()
 	}
-	return r.rest()[:end]
+	return p.rest()[:end]
 }
 
 // upcoming describes what the parser is about to read.
-func (r *jsonReader) upcoming() string {
-	switch char := r.peek(); {
-	case r.done():
+func (p *parser) upcoming() string {
+	switch char, _ := p.peekRune(); {
+	case p.done():
 		return "the end of the text"
 	case char == '\n' || char == '\r':
 		return "the end of the line"
 	case char == '"':
-		if end := strings.IndexAny(r.rest()[1:], "\"\n"); end > 0 {
-			return fmt.Sprintf("\"%s\"", problem.Shorten(r.rest()[1:1+end]))
-		}
-		return `'"'`
-	case r.word() != "":
-		if first, _ := r.peekRune(); !unicode.IsPrint(first) {
-			return fmt.Sprintf("the invisible character U+%04X", first)
-		}
-		return problem.Shorten(r.word())
+		text, _, _ := strings.Cut(p.rest()[1:], `"`)
+		text, _, _ = strings.Cut(text, "\n")
+		return `"` + problem.Shorten(text) + `"`
+	case !unicode.IsPrint(char):
+		return fmt.Sprintf("the invisible character U+%04X", char)
+	case p.word() != "":
+		return problem.Shorten(p.word())
 	default:
 		return fmt.Sprintf("%q", char)
 	}

@@ -64,8 +64,6 @@ type position struct{ line, column int }
 type scanner struct {
 	text   string
 	offset int
-	// inserted are the offsets of characters that are not in the text of which positions are told.
-	inserted []int
 	position
 }
 
@@ -90,9 +88,7 @@ func (s *scanner) peekRune() (rune, int) { return utf8.DecodeRuneInString(s.rest
 // next steps over one character.
 func (s *scanner) next() {
 	char, size := s.peekRune()
-	if len(s.inserted) > 0 && s.inserted[0] == s.offset {
-		s.inserted = s.inserted[1:]
-	} else if s.column++; char == '\n' {
+	if s.column++; char == '\n' {
 		s.line, s.column = s.line+1, 1
 	}
 	s.offset += size
