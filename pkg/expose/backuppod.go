@@ -14,8 +14,8 @@ const (
 	// backupPodGroup is what backup pods have in common.
 	backupPodGroup = "snapshot-exposer"
 
-	// spcType is the SELinux type of a super-privileged container: the volume need not be relabelled for it.
-	spcType = "spc_t"
+	// SPCType is the SELinux type of a super-privileged container: the volume need not be relabelled for it.
+	SPCType = "spc_t"
 )
 
 // backupCapabilities let root read every file. DAC_READ_SEARCH alone would do, but it also opens files by handle, beyond what is mounted,
@@ -46,7 +46,7 @@ func BackupPod(du *v2alpha1.DataUpload, configured config.Upload, volume Volume,
 	// MountOption where the volume is ReadWriteOncePod; that is what such volumes have anyway, and API servers without the feature
 	// SELinuxMount refuse to be asked.
 	if UsesSPC(section) {
-		pod.Spec.SecurityContext.SELinuxOptions = &corev1.SELinuxOptions{Type: spcType}
+		pod.Spec.SecurityContext.SELinuxOptions = &corev1.SELinuxOptions{Type: SPCType}
 	}
 	return pod
 }

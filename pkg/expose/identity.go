@@ -1,5 +1,5 @@
-// Package expose builds the objects through which a volume snapshot becomes readable by a backup pod, and explains why
-// they are not ready yet. It takes values and returns objects: it has no client and no clock.
+// Package expose builds the objects through which a volume snapshot becomes readable by a backup pod, and a volume writable by a
+// restore pod. It takes values and returns objects: it has no client and no clock.
 package expose
 
 import (

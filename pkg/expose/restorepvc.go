@@ -21,6 +21,8 @@ const (
 	bindCompletedAnnotation = "pv.kubernetes.io/bind-completed"
 	// boundByControllerAnnotation says of a PVC or PersistentVolume that Kubernetes may undo their binding.
 	boundByControllerAnnotation = "pv.kubernetes.io/bound-by-controller"
+	// selectedNodeAnnotation is set on a PVC of a class with delayed binding when the scheduler has chosen its node.
+	selectedNodeAnnotation = "volume.kubernetes.io/selected-node"
 )
 
 // RestorePVC builds the intermediate PVC that a restore is written into. Its volume becomes that of the target PVC, so it asks

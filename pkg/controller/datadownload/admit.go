@@ -8,7 +8,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // admit accepts a DataDownload whose target PVC is there, or refuses one that nobody could serve.
@@ -23,7 +23,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if target == nil {
 		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
 		volume := s.dd.Spec.TargetVolume
-		return transfer.WaitFor(s.targetPeriod(), expose.Reason{
+		return transfer.WaitFor(s.targetPeriod(), waiting.Reason{
 			Code: targetMissing, Expected: true,
 			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/notice"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // The restored volume always has exactly one owner. First it goes with the restorePVC. Then it is retained, and ours by its
@@ -77,11 +78,11 @@ func (s *scope) handOverPeriod() time.Duration {
 }
 
 // handingOver tells what a hand-over waits for, if that lasts. Each healthy one waits a moment for pod, PVC and binding.
-func (s *scope) handingOver(h *handOver, waitsFor string) expose.Reason {
+func (s *scope) handingOver(h *handOver, waitsFor string) waiting.Reason {
 	if s.Now.Sub(s.restored.At.Time) < handOverPatience {
-		return expose.Reason{}
+		return waiting.Reason{}
 	}
-	return expose.Reason{
+	return waiting.Reason{
 		Code: handingOver, Expected: true,
 		Message: fmt.Sprintf("handing volume %s over to target PVC %s/%s: %s",
 			h.pv.Name, s.dd.Spec.TargetVolume.Namespace, s.dd.Spec.TargetVolume.PVC, waitsFor),

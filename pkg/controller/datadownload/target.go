@@ -12,6 +12,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 const (
@@ -61,7 +62,7 @@ func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) error {
 	if err != nil || class == nil || !transfer.DelaysBinding(class) {
 		return err // a class that is missing keeps the restorePVC from being bound, which says so
 	}
-	return transfer.WaitFor(s.targetPeriod(), expose.Reason{
+	return transfer.WaitFor(s.targetPeriod(), waiting.Reason{
 		Code: targetUnused, Expected: true,
 		Message: fmt.Sprintf("target PVC %s/%s waits for a pod that uses it: storage class %q binds with the first consumer",
 			volume.Namespace, volume.PVC, class.Name),

@@ -11,6 +11,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Reconciler moves DataUploads from New to Completed, Failed or Canceled.
@@ -29,7 +30,7 @@ func New(engine transfer.Engine) *Reconciler {
 		WritesRepository: true,
 		Succeed:          r.succeed,
 		FailureHint: func(s *transfer.Scope, failure string) string {
-			return expose.FailureHint(s.Pod, s.Class, failure)
+			return waiting.FailureHint(s.Pod, s.Class, failure)
 		},
 		Completed: completed,
 	})

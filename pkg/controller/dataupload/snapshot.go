@@ -10,6 +10,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // ensureSnapshot makes the storage snapshot available in the DataUpload's namespace through the alias VolumeSnapshot,
@@ -28,7 +29,7 @@ func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) error {
 		return transfer.Waitf(transfer.BeingDeleted,
 			"volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
 	case !expose.IsReady(s.alias):
-		return transfer.Wait(expose.Snapshot(s.alias))
+		return transfer.Wait(waiting.ForSnapshot(s.alias))
 	}
 	return r.takeOver(ctx, s)
 }
@@ -47,7 +48,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	}
 	if s.aliasContent == nil {
 		if source == nil {
-			return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+			return transfer.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
 				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
 		}
 		if err := r.makeAliasContent(ctx, s, source); err != nil {
@@ -78,19 +79,19 @@ func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
 	if !expose.IsReady(source) {
-		return transfer.Wait(expose.Snapshot(source))
+		return transfer.Wait(waiting.ForSnapshot(source))
 	}
 	content, err := r.boundContent(ctx, source)
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return transfer.Waitf(expose.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found, or it is another's",
+		return transfer.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found, or it is another's",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
 	if err != nil {
-		return transfer.Waitf(expose.WaitingForVolumeSnapshot, "%v", err)
+		return transfer.Waitf(waiting.WaitingForVolumeSnapshot, "%v", err)
 	}
 	s.aliasContent, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
 	return err

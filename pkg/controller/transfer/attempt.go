@@ -10,8 +10,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
-	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // An attempt is one pod. One that is lost, because its node is gone say, says nothing about the data, so another one goes on
@@ -67,17 +67,17 @@ func (e *Engine) AwaitNextAttempt(ctx context.Context, s *Scope) error {
 }
 
 // nextAttempt is when the next attempt may start, and why not before. It is the zero time if none was lost.
-func (e *Engine) nextAttempt(transfer v2alpha1.Transfer) (time.Time, expose.Reason) {
+func (e *Engine) nextAttempt(transfer v2alpha1.Transfer) (time.Time, waiting.Reason) {
 	lost := attempts.LostBy(transfer)
 	if len(lost) == 0 {
-		return time.Time{}, expose.Reason{}
+		return time.Time{}, waiting.Reason{}
 	}
 	pause := backOff(len(lost))
 	from, message := lost[len(lost)-1].At.Add(pause), fmt.Sprintf("starts after a back-off of %s", pause)
 	if free := e.freeFrom(transfer); free.After(from) {
 		from, message = free, fmt.Sprintf("starts %s after the loss, because its mover may write until then", attempts.LeaseOver)
 	}
-	return from, expose.Reason{Code: e.kind.Words.PodLostCode, Message: message}
+	return from, waiting.Reason{Code: e.kind.Words.PodLostCode, Message: message}
 }
 
 // freeFrom is when no mover of a lost attempt can write to the volume any more. Those that upload only read it.
@@ -91,18 +91,18 @@ func (e *Engine) freeFrom(transfer v2alpha1.Transfer) time.Time {
 func (e *Engine) removeLostPod(ctx context.Context, s *Scope) error {
 	if !IsDeleting(s.LostPod) {
 		if !e.Logs.keep(s.LostPod, s.Log) {
-			return WaitFor(logPeriod, expose.Reason{})
+			return WaitFor(logPeriod, waiting.Reason{})
 		}
 		if err := e.Delete(ctx, e.kind.Words.Pod+" of the lost attempt", s.LostPod); err != nil {
 			return err
 		}
-		return Wait(expose.Reason{})
+		return Wait(waiting.Reason{})
 	}
 	after, err := e.forceStuckPod(ctx, s, s.LostPod)
 	if err != nil {
 		return err
 	}
-	return WaitFor(after, expose.Reason{
+	return WaitFor(after, waiting.Reason{
 		Code: BeingDeleted, Expected: true, Message: "waits until the " + e.kind.Words.Pod + " of the lost attempt is gone",
 	})
 }

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 const (
@@ -53,7 +53,7 @@ func (e *Engine) Stop(ctx context.Context, s *Scope) error {
 		// It may have been done before it heard of it. Then the data is there, and saying so keeps it findable.
 		return e.takeResult(s)
 	}
-	reason := expose.Reason{} // the message already says what is going on
+	reason := waiting.Reason{} // the message already says what is going on
 	if !IsDeleting(s.Pod) {
 		err := e.Client.Delete(ctx, s.Pod, asSeen(s.Pod), client.GracePeriodSeconds(stopSeconds))
 		if client.IgnoreNotFound(err) != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // cleaningUp is the code of clean-up that waits for an object to be gone.
@@ -37,7 +38,7 @@ func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S
 		return nil
 	}
 	if shared.Phase() == failed && shared.Pod != nil && !IsDeleting(shared.Pod) && !e.Logs.keep(shared.Pod, shared.Log) {
-		return WaitFor(logPeriod, expose.Reason{})
+		return WaitFor(logPeriod, waiting.Reason{})
 	}
 	remaining, err := RemoveInOrder(ctx, s, removals)
 	if err != nil {
@@ -67,9 +68,9 @@ func (e *Engine) awaitGone(s *Scope, remaining string) error {
 		s.Log.WithField("object", remaining).Warn("clean-up waits for an object to be gone")
 	}
 	if s.Pod != nil && IsDeleting(s.Pod) {
-		return WaitFor(stopSeconds*time.Second, expose.Reason{})
+		return WaitFor(stopSeconds*time.Second, waiting.Reason{})
 	}
-	return Wait(expose.Reason{})
+	return Wait(waiting.Reason{})
 }
 
 // RemovePod removes the pod.

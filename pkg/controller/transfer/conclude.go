@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 const (
@@ -34,7 +34,7 @@ func (e *Engine) conclude(ctx context.Context, s *Scope, err error) (ctrl.Result
 	case errors.As(err, &wait):
 		err = nil
 	case apierrors.IsForbidden(err) && !s.Phase().IsTerminal():
-		wait = &waitError{reason: expose.Refused("a request of the agent", "", err.Error()), after: s.AskAgain()}
+		wait = &waitError{reason: waiting.Refused("a request of the agent", "", err.Error()), after: s.AskAgain()}
 		err = nil
 	}
 	if s.late() {

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Codes of reasons that concern Secrets and ConfigMaps to be copied.
@@ -82,7 +83,7 @@ func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copi
 	case original == nil && copies.Optional:
 		return nil
 	case original == nil:
-		return WaitFor(s.AskAgain(), expose.Reason{
+		return WaitFor(s.AskAgain(), waiting.Reason{
 			Code:    originalMissing,
 			Message: fmt.Sprintf("%s %s/%s, which %s names, not found", c.kind, copies.From, c.name, copies.NamedBy),
 		})

@@ -8,7 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Codes of reasons that come from creating objects.
@@ -40,8 +40,8 @@ func Ensure[T client.Object](ctx context.Context, e *Engine, s *Scope, kind stri
 		return desired, nil
 	case apierrors.IsAlreadyExists(err):
 		return adopt(ctx, e, s, kind, desired)
-	case apierrors.IsForbidden(err), expose.IsRefusal(err.Error()):
-		return none, WaitFor(s.AskAgain(), expose.Refused(kind, s.Class, err.Error()))
+	case apierrors.IsForbidden(err), waiting.IsRefusal(err.Error()):
+		return none, WaitFor(s.AskAgain(), waiting.Refused(kind, s.Class, err.Error()))
 	case apierrors.IsInvalid(err):
 		return none, Failf("%s is refused as invalid: %v", kind, err)
 	default:

@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Finish waits for the pod to end and takes over its result.
@@ -46,7 +46,7 @@ func (e *Engine) missPod(ctx context.Context, s *Scope) error {
 	case err != nil:
 		return err
 	case pod != nil:
-		return WaitFor(retry, expose.Reason{})
+		return WaitFor(retry, waiting.Reason{})
 	default:
 		return e.lose(s, loss{cause: causeDeleted, words: e.kind.Words.Pod + " is gone: it was deleted, or its node was"})
 	}
@@ -58,7 +58,7 @@ func (e *Engine) awaitStop(ctx context.Context, s *Scope) error {
 	if err != nil {
 		return err
 	}
-	return WaitFor(after, expose.Reason{
+	return WaitFor(after, waiting.Reason{
 		Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("%s on node %s is being deleted", e.kind.Words.Pod, s.Pod.Spec.NodeName),
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/attempts"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // nodeNotReady is the code of waiting for a node whose kubelet is silent.
@@ -46,12 +46,12 @@ func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (loss, error) {
 
 // silentNode explains that a pod is on a node which is not ready. It may run on, and the node may come back, so that
 // nothing is given up at once.
-func (e *Engine) silentNode(ctx context.Context, s *Scope) (expose.Reason, error) {
+func (e *Engine) silentNode(ctx context.Context, s *Scope) (waiting.Reason, error) {
 	node, err := e.node(ctx, s.Pod.Spec.NodeName)
 	if err != nil || node == nil || notReady(node) == "" {
-		return expose.Reason{}, err
+		return waiting.Reason{}, err
 	}
-	return expose.Reason{
+	return waiting.Reason{
 		Code: nodeNotReady,
 		Message: fmt.Sprintf("node %s is not ready (%s): waiting for it to come back, for at most %s, or for the cluster to evict the %s",
 			node.Name, notReady(node), silenceLimit, e.kind.Words.Pod),

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // waitError says that a step waits for something that can come without us.
 type waitError struct {
-	reason expose.Reason
+	reason waiting.Reason
 	// after is when to look again at the latest, if what is waited for is not watched.
 	after time.Duration
 }
@@ -18,20 +18,20 @@ type waitError struct {
 func (e *waitError) Error() string { return e.reason.Text() }
 
 // Wait is for what is watched.
-func Wait(reason expose.Reason) error { return &waitError{reason: reason} }
+func Wait(reason waiting.Reason) error { return &waitError{reason: reason} }
 
 // Waitf is Wait for a reason of one sentence. The code is one CamelCase word, used as the reason of Events.
 func Waitf(code, format string, args ...any) error {
-	return Wait(expose.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
+	return Wait(waiting.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
 // WaitFor is for what is not watched: it looks again after some time.
-func WaitFor(after time.Duration, reason expose.Reason) error {
+func WaitFor(after time.Duration, reason waiting.Reason) error {
 	return &waitError{reason: reason, after: after}
 }
 
 // Again lets what was found be written, and goes on in another pass.
-func Again() error { return WaitFor(time.Millisecond, expose.Reason{}) }
+func Again() error { return WaitFor(time.Millisecond, waiting.Reason{}) }
 
 // endError says that a DataUpload or DataDownload has come to its end. Nothing but clean-up follows.
 type endError struct {

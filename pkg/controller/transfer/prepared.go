@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // AwaitPrepared ends preparing when the pod runs, which it cannot before its PVC is bound and mounted.
@@ -26,9 +26,9 @@ func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) error {
 		s.Status().Node = s.Pod.Spec.NodeName
 		s.Status().Message = e.inAttempt(s.Object, "")
 		// It starts in another pass, when the cache shows it: who is not seen to wait on the node is not seen to have a slot there.
-		return Wait(expose.Reason{})
+		return Wait(waiting.Reason{})
 	}
-	exposed := expose.Exposed{Words: e.kind.Words, PVC: s.PVC, Pod: s.Pod, Class: s.Class}
+	exposed := waiting.Exposed{Words: e.kind.Words, PVC: s.PVC, Pod: s.Pod, Class: s.Class}
 	if name := s.PVC.Spec.StorageClassName; name != nil {
 		class, err := e.StorageClass(ctx, *name)
 		if err != nil {
@@ -44,7 +44,7 @@ func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) error {
 	if exposed.Events, err = e.eventsAbout(ctx, s.PVC, s.Pod); err != nil {
 		return err
 	}
-	return Wait(expose.Explain(exposed))
+	return Wait(waiting.Explain(exposed))
 }
 
 // eventsAbout lists the Events about some objects, from the cache.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // waitingForPreparation is the code of waiting until prepareQueueLength lets something be accepted.
@@ -46,7 +46,7 @@ func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) error {
 	if place <= 0 {
 		return nil
 	}
-	return Wait(expose.Reason{
+	return Wait(waiting.Reason{
 		Code: waitingForPreparation, Expected: true,
 		Message: fmt.Sprintf("waiting to be prepared: %s in the queue, %d at a time (loadConcurrency.prepareQueueLength)",
 			describePlace(place), limit),
@@ -111,19 +111,19 @@ func (e *Engine) queued(ctx context.Context, changed *config.Config) []reconcile
 // thatFitIn chooses those that wait and for which there is room, in their order. A limit of 0 is none.
 func thatFitIn(unstarted []v2alpha1.Transfer, limit int) []v2alpha1.Transfer {
 	room := limit
-	var waiting []v2alpha1.Transfer
+	var held []v2alpha1.Transfer
 	for _, transfer := range unstarted {
 		if isPreparing(transfer) {
 			room--
 		} else {
-			waiting = append(waiting, transfer)
+			held = append(held, transfer)
 		}
 	}
 	if limit == 0 {
-		return waiting
+		return held
 	}
-	slices.SortFunc(waiting, compare)
-	return waiting[:min(len(waiting), max(room, 0))]
+	slices.SortFunc(held, compare)
+	return held[:min(len(held), max(room, 0))]
 }
 
 // requestsFor are for those of the engine's kind. The engine of the other kind sees to the others.

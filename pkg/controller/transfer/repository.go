@@ -10,7 +10,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Codes of reasons that concern the repository.
@@ -82,13 +82,13 @@ func repositoryOutcome(repository *velerov1.BackupRepository) error {
 	case velerov1.BackupRepositoryPhaseReady:
 		return nil
 	case velerov1.BackupRepositoryPhaseNotReady:
-		return Wait(expose.Reason{
+		return Wait(waiting.Reason{
 			Code:    repositoryNotReady,
 			Message: fmt.Sprintf("backup repository %s is not ready", repository.Name),
 			Quote:   repository.Status.Message,
 		})
 	default:
-		return Wait(expose.Reason{
+		return Wait(waiting.Reason{
 			Code: waitingForRepository, Expected: true,
 			Message: fmt.Sprintf("backup repository %s is not yet initialised by the Velero server, "+
 				"or by node-agent with --manage-repositories", repository.Name),

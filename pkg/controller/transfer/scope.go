@@ -11,8 +11,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
-	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/notice"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Scope holds what one pass has read and decided.
@@ -43,7 +43,7 @@ type Scope struct {
 	Expired bool
 
 	// reason is what is waited for, if that is news.
-	reason expose.Reason
+	reason waiting.Reason
 	// lost is the cause of losing an attempt in this pass, for the metric.
 	lost string
 }

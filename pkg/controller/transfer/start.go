@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // waitingForSlot is the code of waiting for a free slot on the node.
@@ -29,7 +29,7 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 		return err
 	}
 	if before := e.Queues.toStart.reserve(slots, s.Object, onNode, limit); len(before) >= limit {
-		return Wait(expose.Reason{
+		return Wait(waiting.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: %s in its queue, %d at a time",
 				status.Node, describePlace(len(before)-limit+1), limit),

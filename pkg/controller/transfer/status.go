@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/text"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // maxMessage bounds status.message, in bytes: long enough for a provisioner's error, short enough for `kubectl get -o wide`.
@@ -37,7 +37,7 @@ func (e *Engine) write(ctx context.Context, s *Scope) error {
 }
 
 // explain records what is waited for. What is part of every healthy run is mentioned only if it lasts.
-func (e *Engine) explain(s *Scope, reason expose.Reason) {
+func (e *Engine) explain(s *Scope, reason waiting.Reason) {
 	if reason.Message == "" {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Unattended tells DataUploads and DataDownloads that no agent works on them. The next leader takes that back.
@@ -34,7 +34,7 @@ func (u Unattended) Tell(ctx context.Context, why string) error {
 		if !isOurs(transfer) || transfer.TransferStatus().Phase.IsTerminal() {
 			continue
 		}
-		reason := expose.Reason{Code: noLeader, Message: "no agent works on " + transfer.TransferKind() + "s", Quote: why}
+		reason := waiting.Reason{Code: noLeader, Message: "no agent works on " + transfer.TransferKind() + "s", Quote: why}
 		if err := u.tell(ctx, transfer, reason); err != nil {
 			failures = append(failures, err)
 		}
@@ -52,7 +52,7 @@ func (u Unattended) transfers(ctx context.Context) ([]v2alpha1.Transfer, error) 
 	return allTransfers(uploads, downloads), nil
 }
 
-func (u Unattended) tell(ctx context.Context, transfer v2alpha1.Transfer, reason expose.Reason) error {
+func (u Unattended) tell(ctx context.Context, transfer v2alpha1.Transfer, reason waiting.Reason) error {
 	before := transfer.DeepCopyObject().(v2alpha1.Transfer)
 	if !record(transfer, reason, reason.Text()) {
 		return nil

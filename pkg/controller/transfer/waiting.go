@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/text"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // waitingForAnnotation holds the cause that was announced last, so that no agent, this one or the next, repeats itself.
@@ -16,7 +16,7 @@ const noLeader = "NoLeader"
 
 // record writes into a DataUpload or DataDownload what it waits for, in a text that holds the reason's. It tells whether that is news,
 // worth an Event. What another component says again with other numbers is not even written; our own words are.
-func record(transfer v2alpha1.Transfer, reason expose.Reason, message string) bool {
+func record(transfer v2alpha1.Transfer, reason waiting.Reason, message string) bool {
 	cause := reason.Cause()
 	known := transfer.GetAnnotations()[waitingForAnnotation] == cause
 	if known && reason.Quote != "" && strings.Contains(transfer.TransferStatus().Message, reason.Message) {

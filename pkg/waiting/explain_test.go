@@ -1,4 +1,4 @@
-package expose_test
+package waiting_test
 
 import (
 	"time"
@@ -12,42 +12,34 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // uploading are the words for what is made for DataUploads.
 var uploading = expose.WordsFor(v2alpha1.KindDataUpload)
 
 // exposed is a healthy backupPVC and pod that were made a moment ago.
-func exposed(changes ...func(*expose.Exposed)) expose.Exposed {
-	du, section, volume := dataUpload(), config.BackupPVC{}, volumeOf(corev1.PersistentVolumeFilesystem)
-	e := expose.Exposed{
-		Words:             uploading,
-		PVC:               expose.BackupPVC(du, section, volume),
-		Pod:               expose.BackupPod(du, config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"}),
-		Class:             "gold",
-		StorageClassFound: true,
-		Provisioner:       "disks.example.com",
-	}
-	e.PVC.Status.Phase = corev1.ClaimPending
-	e.Pod.Status.Phase = corev1.PodPending
+func exposed(changes ...func(*waiting.Exposed)) waiting.Exposed {
+	e := waiting.Exposed{Words: uploading, Class: "gold", StorageClassFound: true, Provisioner: "disks.example.com"}
+	remake(&e, config.BackupPVC{})
 	for _, change := range changes {
 		change(&e)
 	}
 	return e
 }
 
-func bound(e *expose.Exposed) { e.PVC.Status.Phase = corev1.ClaimBound }
+func bound(e *waiting.Exposed) { e.PVC.Status.Phase = corev1.ClaimBound }
 
-func unschedulable(message string) func(*expose.Exposed) {
-	return func(e *expose.Exposed) {
+func unschedulable(message string) func(*waiting.Exposed) {
+	return func(e *waiting.Exposed) {
 		e.Pod.Status.Conditions = []corev1.PodCondition{{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: message,
 		}}
 	}
 }
 
-func containerWaiting(reason, message string) func(*expose.Exposed) {
-	return func(e *expose.Exposed) {
+func containerWaiting(reason, message string) func(*waiting.Exposed) {
+	return func(e *waiting.Exposed) {
 		e.Pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
 			Name: uid, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
 		}}
@@ -55,8 +47,8 @@ func containerWaiting(reason, message string) func(*expose.Exposed) {
 }
 
 // event was seen for the first time at, and for the last time some minutes later.
-func event(kind, reason, message string, at, last time.Duration) func(*expose.Exposed) {
-	return func(e *expose.Exposed) {
+func event(kind, reason, message string, at, last time.Duration) func(*waiting.Exposed) {
+	return func(e *waiting.Exposed) {
 		start := time.Unix(1_800_000_000, 0)
 		e.Events = append(e.Events, corev1.Event{
 			InvolvedObject: corev1.ObjectReference{Kind: kind}, Type: corev1.EventTypeNormal, Reason: reason, Message: message,
@@ -65,38 +57,36 @@ func event(kind, reason, message string, at, last time.Duration) func(*expose.Ex
 	}
 }
 
-func warning(kind, reason, message string, at time.Duration) func(*expose.Exposed) {
+func warning(kind, reason, message string, at time.Duration) func(*waiting.Exposed) {
 	return repeated(kind, reason, message, at, at)
 }
 
 // repeated is a warning that was seen again.
-func repeated(kind, reason, message string, at, last time.Duration) func(*expose.Exposed) {
-	return func(e *expose.Exposed) {
+func repeated(kind, reason, message string, at, last time.Duration) func(*waiting.Exposed) {
+	return func(e *waiting.Exposed) {
 		event(kind, reason, message, at, last)(e)
 		e.Events[len(e.Events)-1].Type = corev1.EventTypeWarning
 	}
 }
 
-func late(e *expose.Exposed) { e.DelayedBinding = true }
+func late(e *waiting.Exposed) { e.DelayedBinding = true }
 
 // readOnly makes backupPVC and pod as readOnly: true does.
-func readOnly(e *expose.Exposed) {
+func readOnly(e *waiting.Exposed) {
 	section := config.BackupPVC{ReadOnly: true}
 	remake(e, section)
 }
 
-func onePod(e *expose.Exposed) {
+func onePod(e *waiting.Exposed) {
 	remake(e, config.BackupPVC{ReadWriteOncePod: true})
 }
 
-func readOnlySPC(e *expose.Exposed) {
+func readOnlySPC(e *waiting.Exposed) {
 	remake(e, config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true})
 }
 
-func remake(e *expose.Exposed, section config.BackupPVC) {
-	volume := volumeOf(corev1.PersistentVolumeFilesystem)
-	e.PVC = expose.BackupPVC(dataUpload(), section, volume)
-	e.Pod = expose.BackupPod(dataUpload(), config.Upload{BackupPVC: section}, volume, expose.AgentTemplate{Image: "registry/agent:v1"})
+func remake(e *waiting.Exposed, section config.BackupPVC) {
+	e.PVC, e.Pod = backup(section)
 	e.PVC.Status.Phase, e.Pod.Status.Phase = corev1.ClaimPending, corev1.PodPending
 }
 
@@ -106,8 +96,8 @@ const relabel = `failed to generate spec: relabel "/var/lib/kubelet/pods/86e8ad8
 
 const unboundClaims = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: not helpful"
 
-var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Exposed, code string, expected bool, words ...string) {
-	reason := expose.Explain(e)
+var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Exposed, code string, expected bool, words ...string) {
+	reason := waiting.Explain(e)
 	Expect(reason.Code).To(Equal(code))
 	Expect(reason.Expected).To(Equal(expected), reason.Message)
 	for _, word := range words {
@@ -119,103 +109,103 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 		uploading.WaitingForPVCCode, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`,
 		"provisioner disks.example.com has not made its volume"),
 	Entry("nothing wrong, pod on its way", exposed(bound), uploading.WaitingForPodCode, true, "is not running yet"),
-	Entry("nothing wrong, pod on its node", exposed(bound, func(e *expose.Exposed) { e.Pod.Spec.NodeName = "node-7" }),
+	Entry("nothing wrong, pod on its node", exposed(bound, func(e *waiting.Exposed) { e.Pod.Spec.NodeName = "node-7" }),
 		uploading.WaitingForPodCode, true, "is not running yet on node node-7"),
 	Entry("nothing wrong, class waits for the pod", exposed(late),
-		expose.WaitingForFirstConsumer, true, "is provisioned when the scheduler has chosen a node"),
-	Entry("nothing wrong, node chosen", exposed(late, func(e *expose.Exposed) {
+		waiting.WaitingForFirstConsumer, true, "is provisioned when the scheduler has chosen a node"),
+	Entry("nothing wrong, node chosen", exposed(late, func(e *waiting.Exposed) {
 		e.PVC.Annotations = map[string]string{"volume.kubernetes.io/selected-node": "node-7"}
 	}), uploading.WaitingForPVCCode, true, "is being provisioned for node node-7"),
-	Entry("storage class missing", exposed(func(e *expose.Exposed) { e.StorageClassFound = false }, unschedulable(unboundClaims)),
-		expose.StorageClassMissing, false, `storage class "fast" not found`),
+	Entry("storage class missing", exposed(func(e *waiting.Exposed) { e.StorageClassFound = false }, unschedulable(unboundClaims)),
+		waiting.StorageClassMissing, false, `storage class "fast" not found`),
 	Entry("a class that is gone after the backupPVC was bound does not matter",
-		exposed(bound, func(e *expose.Exposed) { e.StorageClassFound = false }), uploading.WaitingForPodCode, true),
+		exposed(bound, func(e *waiting.Exposed) { e.StorageClassFound = false }), uploading.WaitingForPodCode, true),
 	Entry("provisioner error, in its own words, and not the scheduler's complaint about it",
 		exposed(unschedulable(unboundClaims), warning("PersistentVolumeClaim", "ProvisioningFailed", "rpc error:\n  no space left", 0)),
-		expose.ProvisioningFailed, false, "ProvisioningFailed: rpc error: no space left", "ReadWriteOnce"),
+		waiting.ProvisioningFailed, false, "ProvisioningFailed: rpc error: no space left", "ReadWriteOnce"),
 	Entry("the newest of several errors",
 		exposed(warning("PersistentVolumeClaim", "ProvisioningFailed", "new", 2*time.Minute),
 			warning("PersistentVolumeClaim", "ProvisioningFailed", "old", time.Minute)),
-		expose.ProvisioningFailed, false, "new"),
-	Entry("backupPVC lost its volume", exposed(func(e *expose.Exposed) {
+		waiting.ProvisioningFailed, false, "new"),
+	Entry("backupPVC lost its volume", exposed(func(e *waiting.Exposed) {
 		e.PVC.Status.Phase, e.PVC.Spec.VolumeName = corev1.ClaimLost, "pv-7"
-	}), expose.ProvisioningFailed, false, "pv-7"),
+	}), waiting.ProvisioningFailed, false, "pv-7"),
 	Entry("scheduler waits for the backupPVC: no news", exposed(unschedulable(unboundClaims)), uploading.WaitingForPVCCode, true),
 	Entry("scheduler has not seen yet that the backupPVC is bound", exposed(bound, unschedulable(unboundClaims)),
-		expose.Unschedulable, true, "unbound immediate PersistentVolumeClaims"),
+		waiting.Unschedulable, true, "unbound immediate PersistentVolumeClaims"),
 	Entry("no node fits", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
-		expose.Unschedulable, false, "3 Insufficient cpu."),
+		waiting.Unschedulable, false, "3 Insufficient cpu."),
 	Entry("no node fits, and the class waits for one",
 		exposed(late, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
-		expose.Unschedulable, false, "3 Insufficient cpu."),
+		waiting.Unschedulable, false, "3 Insufficient cpu."),
 	Entry("the autoscaler starts a node", exposed(late, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
 		event("Pod", "NotTriggerScaleUp", "in backoff", 0, 0),
 		event("Pod", "TriggeredScaleUp", "pod triggered scale-up: [{pool 1->2 (max: 8)}]", 0, time.Minute)),
-		expose.WaitingForAutoscaler, true, "waits for a node", "pool 1->2 (max: 8)"),
+		waiting.WaitingForAutoscaler, true, "waits for a node", "pool 1->2 (max: 8)"),
 	Entry("Karpenter starts a node", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
 		event("Pod", "Nominated", "Pod should schedule on: nodeclaim/default-cvkcv", 0, 0)),
-		expose.WaitingForAutoscaler, true, "nodeclaim/default-cvkcv"),
+		waiting.WaitingForAutoscaler, true, "nodeclaim/default-cvkcv"),
 	Entry("the autoscaler does not help", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
 		event("Pod", "TriggeredScaleUp", "pod triggered scale-up", 0, 0),
 		event("Pod", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached", 0, time.Minute)),
-		expose.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: pod didn't trigger scale-up: 1 max node group size reached"),
+		waiting.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: pod didn't trigger scale-up: 1 max node group size reached"),
 	Entry("Karpenter does not help", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu."),
 		warning("Pod", "FailedScheduling", "of the scheduler", time.Minute),
-		warning("Pod", "FailedScheduling", "incompatible with nodepool", 0), func(e *expose.Exposed) {
+		warning("Pod", "FailedScheduling", "incompatible with nodepool", 0), func(e *waiting.Exposed) {
 			e.Events[1].ReportingController = "karpenter"
 		}),
-		expose.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: incompatible with nodepool"),
+		waiting.Unschedulable, false, "3 Insufficient cpu.", "autoscaler: incompatible with nodepool"),
 	Entry("what the autoscaler did for a pod that has a node by now", exposed(bound, event("Pod", "TriggeredScaleUp", "x", 0, 0)),
 		uploading.WaitingForPodCode, true),
 	Entry("image cannot be pulled, and nothing says why",
 		exposed(bound, containerWaiting("ImagePullBackOff", `Back-off pulling image "registry/agent:v1"`)),
-		expose.ImagePullFailed, false, `cannot pull image registry/agent:v1: Back-off pulling image`),
+		waiting.ImagePullFailed, false, `cannot pull image registry/agent:v1: Back-off pulling image`),
 	Entry("secret of a container is missing", exposed(bound, containerWaiting("CreateContainerConfigError", "")),
-		expose.ContainerNotStarting, false, "does not start: CreateContainerConfigError"),
+		waiting.ContainerNotStarting, false, "does not start: CreateContainerConfigError"),
 	Entry("container cannot be made", exposed(bound, containerWaiting("CreateContainerConfigError", `secret "x" not found`)),
-		expose.ContainerNotStarting, false, `secret "x" not found`),
+		waiting.ContainerNotStarting, false, `secret "x" not found`),
 	Entry("container is being made", exposed(bound, containerWaiting("ContainerCreating", "")), uploading.WaitingForPodCode, true),
 	Entry("volume cannot be mounted", exposed(bound, warning("Pod", "FailedMount", "permission denied", 0)),
-		expose.MountFailed, false, "FailedMount: permission denied"),
+		waiting.MountFailed, false, "FailedMount: permission denied"),
 	Entry("volume cannot be attached, and the kubelet only says that it waits", exposed(bound,
 		warning("Pod", "FailedAttachVolume", "Multi-Attach error for volume", 0),
 		warning("Pod", "FailedMount", "Unable to attach or mount volumes: timed out waiting for the condition", time.Minute)),
-		expose.MountFailed, false, "FailedAttachVolume: Multi-Attach error for volume"),
+		waiting.MountFailed, false, "FailedAttachVolume: Multi-Attach error for volume"),
 	Entry("two complaints in turn: the one that came up last",
 		exposed(bound, repeated("Pod", "FailedMount", "new", time.Minute, 9*time.Minute), repeated("Pod", "FailedMount", "old", 0, 10*time.Minute)),
-		expose.MountFailed, false, "FailedMount: new"),
+		waiting.MountFailed, false, "FailedMount: new"),
 	Entry("a complaint that is long over",
 		exposed(bound, repeated("Pod", "FailedMount", "over", time.Minute, 2*time.Minute), repeated("Pod", "FailedMount", "again", 0, 10*time.Minute)),
-		expose.MountFailed, false, "FailedMount: again"),
+		waiting.MountFailed, false, "FailedMount: again"),
 	Entry("many complaints that client-go has made one", exposed(bound, warning("Pod", "FailedMount", "(combined from similar events): denied", 0)),
-		expose.MountFailed, false, "FailedMount: denied"),
+		waiting.MountFailed, false, "FailedMount: denied"),
 	Entry("no network for the pod", exposed(bound, warning("Pod", "FailedCreatePodSandBox", "plugin type calico failed", 0)),
-		expose.ContainerNotStarting, false, "FailedCreatePodSandBox: plugin type calico failed"),
+		waiting.ContainerNotStarting, false, "FailedCreatePodSandBox: plugin type calico failed"),
 	Entry("a warning of no consequence", exposed(bound, warning("Pod", "DNSConfigForming", "Nameserver limits were exceeded", 0)),
 		uploading.WaitingForPodCode, true),
 	Entry("driver without ReadOnlyMany, at provisioning", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
 		"rpc error: code = InvalidArgument desc = Volume capabilities MULTI_NODE_READER_ONLY not supported", 0)),
-		expose.ReadOnlyManyUnsupported, false, "MULTI_NODE_READER_ONLY not supported", "readOnly needs a CSI driver", "remove backupPVC.gold.readOnly"),
+		waiting.ReadOnlyManyUnsupported, false, "MULTI_NODE_READER_ONLY not supported", "readOnly needs a CSI driver", "remove backupPVC.gold.readOnly"),
 	Entry("driver without ReadWriteOncePod", exposed(onePod, warning("PersistentVolumeClaim", "ProvisioningFailed",
 		"CSI driver does not support access mode SINGLE_NODE_SINGLE_WRITER", 0)),
-		expose.ReadWriteOncePodRefused, false, "ReadWriteOncePod): ProvisioningFailed", "remove backupPVC.gold.readWriteOncePod"),
+		waiting.ReadWriteOncePodRefused, false, "ReadWriteOncePod): ProvisioningFailed", "remove backupPVC.gold.readWriteOncePod"),
 	Entry("the same words about a volume that is not ReadOnlyMany", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
-		"Volume capabilities not supported", 0)), expose.ProvisioningFailed, false),
+		"Volume capabilities not supported", 0)), waiting.ProvisioningFailed, false),
 	Entry("another error of a driver that was asked for ReadOnlyMany", exposed(readOnly, warning("PersistentVolumeClaim", "ProvisioningFailed",
-		"no space left", 0)), expose.ProvisioningFailed, false, "ReadOnlyMany): ProvisioningFailed: no space left"),
+		"no space left", 0)), waiting.ProvisioningFailed, false, "ReadOnlyMany): ProvisioningFailed: no space left"),
 	Entry("driver without ReadOnlyMany, at mounting", exposed(readOnly, bound, warning("Pod", "FailedMount",
 		"MountVolume.SetUp failed: rpc error: code = InvalidArgument desc = Volume capability not supported", 0)),
-		expose.MountFailed, false, "Volume capability not supported", "remove backupPVC.gold.readOnly"),
+		waiting.MountFailed, false, "Volume capability not supported", "remove backupPVC.gold.readOnly"),
 	Entry("file system that wants to be repaired", exposed(readOnly, bound, warning("Pod", "FailedMount",
-		"mount failed: recovery required on readonly filesystem", 0)), expose.MountFailed, false, "remove backupPVC.gold.readOnly"),
+		"mount failed: recovery required on readonly filesystem", 0)), waiting.MountFailed, false, "remove backupPVC.gold.readOnly"),
 	Entry("a complaint about a class that has come to be", exposed(warning("PersistentVolumeClaim", "ProvisioningFailed",
 		`storageclass.storage.k8s.io "fast" not found`, 0)), uploading.WaitingForPVCCode, true),
 	Entry("label of a read-only volume", exposed(readOnly, bound, containerWaiting("CreateContainerError", relabel)),
-		expose.SELinuxRelabelFailed, false, "read-only file system", "backupPVC.gold.spcNoRelabeling: true"),
+		waiting.SELinuxRelabelFailed, false, "read-only file system", "backupPVC.gold.spcNoRelabeling: true"),
 	Entry("label of a read-only volume with spc_t", exposed(readOnlySPC, bound, containerWaiting("CreateContainerError", relabel)),
-		expose.ContainerNotStarting, false, "read-only file system"),
+		waiting.ContainerNotStarting, false, "read-only file system"),
 	Entry("label of a volume that may be written", exposed(bound, containerWaiting("CreateContainerError", relabel)),
-		expose.ContainerNotStarting, false, "read-only file system"),
+		waiting.ContainerNotStarting, false, "read-only file system"),
 	Entry("an old word of the scheduler is no mount failure", exposed(bound, warning("Pod", "FailedScheduling", "earlier", 0)),
 		uploading.WaitingForPodCode, true),
 )
@@ -223,17 +213,17 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e expose.Expos
 var _ = DescribeTable("why a VolumeSnapshot is not ready", func(status *snapshotv1.VolumeSnapshotStatus, code string, words string) {
 	snapshot := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "s"}, Status: status}
 	Expect(expose.IsReady(snapshot)).To(BeFalse())
-	reason := expose.Snapshot(snapshot)
+	reason := waiting.ForSnapshot(snapshot)
 	Expect(reason.Code).To(Equal(code))
 	Expect(reason.Text()).To(And(ContainSubstring("shop/s"), ContainSubstring(words)))
-	Expect(reason.Expected).To(Equal(code == expose.WaitingForVolumeSnapshot))
+	Expect(reason.Expected).To(Equal(code == waiting.WaitingForVolumeSnapshot))
 },
-	Entry("new", nil, expose.WaitingForVolumeSnapshot, "not bound"),
-	Entry("not bound", &snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(true)}, expose.WaitingForVolumeSnapshot, "not bound"),
+	Entry("new", nil, waiting.WaitingForVolumeSnapshot, "not bound"),
+	Entry("not bound", &snapshotv1.VolumeSnapshotStatus{ReadyToUse: new(true)}, waiting.WaitingForVolumeSnapshot, "not bound"),
 	Entry("bound", &snapshotv1.VolumeSnapshotStatus{BoundVolumeSnapshotContentName: new("c")},
-		expose.WaitingForVolumeSnapshot, "not ready to use"),
+		waiting.WaitingForVolumeSnapshot, "not ready to use"),
 	Entry("failed", &snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: new("quota")}},
-		expose.VolumeSnapshotError, "quota"),
+		waiting.VolumeSnapshotError, "quota"),
 )
 
 var _ = Describe("an image that cannot be pulled", func() {
@@ -246,8 +236,8 @@ var _ = Describe("an image that cannot be pulled", func() {
 			{"ImagePullBackOff", `Back-off pulling image "registry/agent:v1"`},
 			{"ImagePullBackOff", `Back-off pulling image "registry/agent:v1": ErrImagePull: ` + cause},
 		} {
-			reason := expose.Explain(exposed(bound, pulled, warning("Pod", "Failed", "Error: ErrImagePull", time.Second), containerWaiting(state[0], state[1])))
-			Expect(reason.Code).To(Equal(expose.ImagePullFailed))
+			reason := waiting.Explain(exposed(bound, pulled, warning("Pod", "Failed", "Error: ErrImagePull", time.Second), containerWaiting(state[0], state[1])))
+			Expect(reason.Code).To(Equal(waiting.ImagePullFailed))
 			Expect(reason.Text()).To(Equal("backup pod velero/backup-1-x7k2p cannot pull image registry/agent:v1: "+cause), state[1])
 		}
 	})

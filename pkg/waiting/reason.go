@@ -1,4 +1,6 @@
-package expose
+// Package waiting says what a DataUpload or DataDownload waits for, and why that takes long: it finds the cause in the objects
+// and Events at hand, with words and a hint for people. It takes values and has no client and no clock.
+package waiting
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package expose
+package waiting
 
 import (
 	"fmt"
@@ -36,21 +36,21 @@ var pullStates = []string{
 }
 
 func (e Exposed) explainContainer(pod string, status corev1.ContainerStatus) (Reason, bool) {
-	waiting := status.State.Waiting
+	state := status.State.Waiting
 	switch {
-	case waiting == nil || slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason):
+	case state == nil || slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, state.Reason):
 		return Reason{}, false
-	case slices.Contains(pullStates, waiting.Reason):
+	case slices.Contains(pullStates, state.Reason):
 		return Reason{
 			Code:    ImagePullFailed,
 			Message: fmt.Sprintf("%s cannot pull image %s", pod, imageOf(e.Pod, status.Name)),
-			Quote:   e.pullError(waiting),
+			Quote:   e.pullError(state),
 		}, true
 	}
 	return e.withHint(Reason{
 		Code:    ContainerNotStarting,
 		Message: fmt.Sprintf("%s: container does not start", pod),
-		Quote:   strings.TrimSuffix(waiting.Reason+": "+waiting.Message, ": "),
+		Quote:   strings.TrimSuffix(state.Reason+": "+state.Message, ": "),
 	}), true
 }
 
@@ -60,9 +60,9 @@ var pullPrefix = regexp.MustCompile(`^(ImagePullBackOff: |ErrImagePull: )?` +
 	`((Back-off pulling|Failed to pull) image "[^"]*": )?(ErrImagePull: )?`)
 
 // pullError is why an image cannot be pulled. The status of a kubelet that waits may not tell; its last Event does.
-func (e Exposed) pullError(waiting *corev1.ContainerStateWaiting) string {
-	cause := pullPrefix.ReplaceAllString(waiting.Reason+": "+waiting.Message, "")
-	if waiting.Reason != "ImagePullBackOff" || !strings.HasPrefix(cause, "Back-off") {
+func (e Exposed) pullError(state *corev1.ContainerStateWaiting) string {
+	cause := pullPrefix.ReplaceAllString(state.Reason+": "+state.Message, "")
+	if state.Reason != "ImagePullBackOff" || !strings.HasPrefix(cause, "Back-off") {
 		return cause
 	}
 	event := e.newest(func(event *corev1.Event) bool {

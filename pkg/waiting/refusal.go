@@ -1,9 +1,11 @@
-package expose
+package waiting
 
 import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 var (
@@ -37,8 +39,8 @@ func Refused(what, class, text string) Reason {
 	case missingRight.MatchString(text):
 		reason.Code = RightsMissing
 	}
-	if reason.Code == PodSecurityRefused && strings.Contains(text, spcType) {
-		reason.Message += fmt.Sprintf(", which forbids the SELinux type %s that backupPVC.%s.spcNoRelabeling asks for", spcType, class)
+	if reason.Code == PodSecurityRefused && strings.Contains(text, expose.SPCType) {
+		reason.Message += fmt.Sprintf(", which forbids the SELinux type %s that backupPVC.%s.spcNoRelabeling asks for", expose.SPCType, class)
 	}
 	return reason
 }

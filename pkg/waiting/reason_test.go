@@ -1,15 +1,15 @@
-package expose_test
+package waiting_test
 
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/node-agent/node-agent/pkg/expose"
+	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 var _ = DescribeTable("the cause of waiting", func(before, after string, same bool) {
 	cause := func(quote string) string {
-		return expose.Reason{Code: expose.MountFailed, Message: "backup pod velero/b", Quote: quote}.Cause()
+		return waiting.Reason{Code: waiting.MountFailed, Message: "backup pod velero/b", Quote: quote}.Cause()
 	}
 	if same {
 		Expect(cause(after)).To(Equal(cause(before)))
@@ -35,7 +35,7 @@ var _ = DescribeTable("the cause of waiting", func(before, after string, same bo
 
 var _ = Describe("the cause in our own words", func() {
 	It("is the same for another place in a queue, but not on another node or with another class", func() {
-		cause := func(message string) string { return expose.Reason{Code: "C", Message: message}.Cause() }
+		cause := func(message string) string { return waiting.Reason{Code: "C", Message: message}.Cause() }
 		Expect(cause("node a: place 2 in its queue")).To(Equal(cause("node a: place 1 in its queue")))
 		Expect(cause("node a2: place 2 in its queue")).NotTo(Equal(cause("node a1: place 2 in its queue")))
 		Expect(cause(`class "c-1234567890-1" not found`)).NotTo(Equal(cause(`class "c-1234567890-2" not found`)))

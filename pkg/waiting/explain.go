@@ -1,19 +1,21 @@
-package expose
+package waiting
 
 import (
 	"fmt"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
-// Snapshot explains why a VolumeSnapshot is not ready.
-func Snapshot(snapshot *snapshotv1.VolumeSnapshot) Reason {
+// ForSnapshot explains why a VolumeSnapshot is not ready.
+func ForSnapshot(snapshot *snapshotv1.VolumeSnapshot) Reason {
 	name := snapshot.Namespace + "/" + snapshot.Name
 	if message := snapshotError(snapshot); message != "" {
 		return Reason{Code: VolumeSnapshotError, Message: "volumesnapshot " + name, Quote: message}
 	}
-	if BoundContent(snapshot) == "" {
+	if expose.BoundContent(snapshot) == "" {
 		return Reason{
 			Code: WaitingForVolumeSnapshot, Expected: true,
 			Message: fmt.Sprintf("volumesnapshot %s is not bound to a volumesnapshotcontent yet", name),
@@ -35,7 +37,7 @@ func snapshotError(snapshot *snapshotv1.VolumeSnapshot) string {
 // Exposed is what is known about a PVC made for a DataUpload or DataDownload and its pod that are not ready.
 type Exposed struct {
 	// Words name both.
-	Words Words
+	Words expose.Words
 	PVC   *corev1.PersistentVolumeClaim
 	Pod   *corev1.Pod
 	// Class is the storage class of the source PVC, under which section backupPVC of the configuration has the settings. Empty

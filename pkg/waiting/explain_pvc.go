@@ -1,4 +1,4 @@
-package expose
+package waiting
 
 import (
 	"fmt"
@@ -7,10 +7,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-)
 
-// selectedNodeAnnotation is set on a PVC of a class with delayed binding when the scheduler has chosen its node.
-const selectedNodeAnnotation = "volume.kubernetes.io/selected-node"
+	"github.com/node-agent/node-agent/pkg/expose"
+)
 
 func explainPVC(e Exposed) Reason {
 	name := e.Words.PVC + " " + e.PVC.Namespace + "/" + e.PVC.Name
@@ -29,10 +28,10 @@ func explainPVC(e Exposed) Reason {
 		}
 	case event != nil:
 		return unprovisioned(e, described, event)
-	case e.PVC.Annotations[selectedNodeAnnotation] != "":
+	case expose.SelectedNode(e.PVC) != "":
 		return Reason{
 			Code: e.Words.WaitingForPVCCode, Expected: true,
-			Message: fmt.Sprintf("%s is being provisioned for node %s", described, e.PVC.Annotations[selectedNodeAnnotation]),
+			Message: fmt.Sprintf("%s is being provisioned for node %s", described, expose.SelectedNode(e.PVC)),
 		}
 	case e.DelayedBinding:
 		return Reason{

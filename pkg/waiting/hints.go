@@ -1,4 +1,4 @@
-package expose
+package waiting
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // aboutLabels recognises container runtimes that could not give a volume its SELinux label.
@@ -46,5 +48,5 @@ func isReadOnly(pod *corev1.Pod) bool {
 
 func hasSPC(pod *corev1.Pod) bool {
 	security := pod.Spec.SecurityContext
-	return security != nil && security.SELinuxOptions != nil && security.SELinuxOptions.Type == spcType
+	return security != nil && security.SELinuxOptions != nil && security.SELinuxOptions.Type == expose.SPCType
 }
