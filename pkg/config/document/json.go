@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -63,7 +64,7 @@ func (p *parser) value(n *yaml.Node, path string, depth int) bool {
 	case p.peek() == '"':
 		return p.string(n, path)
 	case literal.MatchString(word):
-		n.Value = word
+		n.Value, n.Tag = word, cmp.Or(literalTags[word], "!!float")
 		p.skipTo(p.offset + len(word))
 		return true
 	default:

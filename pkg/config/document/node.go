@@ -1,9 +1,7 @@
 package document
 
 import (
-	"encoding/json"
 	"iter"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -16,51 +14,32 @@ type Kind int
 
 // The kinds of values.
 const (
-	Null Kind = iota
+	String Kind = iota
+	Null
 	Boolean
 	Number
-	String
 	List
 	Object
+	// Word is a string without quotes that YAML 1.1 takes for a boolean, such as yes.
+	Word
 	// Refused is a value about which a problem was told already.
 	Refused
 )
 
-// KindOf returns the kind of a value. Scalars without quotes mean what the core schema of YAML 1.2 says.
-func KindOf(n *yaml.Node) Kind {
-	switch {
-	case isTagged(n):
-		return Refused
-	case n.Kind == yaml.MappingNode:
-		return Object
-	case n.Kind == yaml.SequenceNode:
-		return List
-	case n.Kind == yaml.ScalarNode:
-		return scalarKind(n)
-	default:
-		return Refused
-	}
+var kinds = map[string]Kind{
+	"!!null": Null, "!!bool": Boolean, "!!int": Number, "!!float": Number, "!!seq": List, "!!map": Object,
 }
 
-// yamlNumber matches what the core schema of YAML 1.2 or any older reader takes for a number, so that no number passes
-// as a string. Whether it is a good number is decided where one is expected.
-var yamlNumber = regexp.MustCompile(`^([-+]?(0b[01_]+|0o[0-7]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|` +
-	`\.[0-9][0-9_]*([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN))$`)
-
-func scalarKind(n *yaml.Node) Kind {
-	if n.Style != 0 {
-		return String
-	}
-	switch n.Value {
-	case "", "~", "null", "Null", "NULL":
-		return Null
-	case "true", "True", "TRUE", "false", "False", "FALSE":
-		return Boolean
+// KindOf returns the kind of a value. What is not in quotes and looks like a number to any reader of YAML is one. Whether it is a
+// good number is decided where one is expected.
+func KindOf(n *yaml.Node) Kind {
+	switch kind := kinds[n.ShortTag()]; {
+	case n.Kind == 0 || n.Kind == yaml.AliasNode || isTagged(n):
+		return Refused
+	case kind == String && n.Style == 0 && BooleanWord(n.Value) != "":
+		return Word
 	default:
-		if yamlNumber.MatchString(n.Value) {
-			return Number
-		}
-		return String
+		return kind
 	}
 }
 
@@ -71,11 +50,6 @@ var booleanWords = map[string]string{
 
 // BooleanWord returns the boolean that a word like yes stands for, "" if it stands for none.
 func BooleanWord(word string) string { return booleanWords[strings.ToLower(word)] }
-
-// IsLegacy tells whether a value is a string without quotes that YAML 1.1 takes for a boolean.
-func IsLegacy(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.Style == 0 && BooleanWord(n.Value) != ""
-}
 
 // IsTrue tells whether a value, which may be nil, is the boolean true. YAML also writes it True and TRUE.
 func IsTrue(n *yaml.Node) bool {
@@ -111,6 +85,14 @@ func Get(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
+// Text returns the text of the value of a key, or "" if there is none.
+func Text(n *yaml.Node, name string) string {
+	if value := Get(n, name); value != nil {
+		return value.Value
+	}
+	return ""
+}
+
 // Describe says what a value is in the words of a message.
 func Describe(n *yaml.Node) string {
 	switch KindOf(n) {
@@ -118,10 +100,9 @@ func Describe(n *yaml.Node) string {
 		return "boolean " + n.Value
 	case Number:
 		return "number " + problem.Shorten(n.Value)
+	case Word:
+		return n.Value + " without quotes"
 	case String:
-		if IsLegacy(n) {
-			return n.Value + " without quotes"
-		}
 		return "string " + problem.Quote(n.Value)
 	case List:
 		return "a list"
@@ -130,41 +111,4 @@ func Describe(n *yaml.Node) string {
 	default:
 		return "null"
 	}
-}
-
-// Plain returns a value in the types of encoding/json.
-func Plain(n *yaml.Node) any {
-	switch KindOf(n) {
-	case Boolean:
-		return IsTrue(n)
-	case Number:
-		return json.Number(n.Value)
-	case String:
-		return n.Value
-	case List:
-		items := make([]any, 0, len(n.Content))
-		for _, item := range n.Content {
-			items = append(items, Plain(item))
-		}
-		return items
-	case Object:
-		members := make(map[string]any, len(n.Content)/2)
-		for key, value := range Members(n) {
-			members[key.Value] = Plain(value)
-		}
-		return members
-	default:
-		return nil
-	}
-}
-
-// Remove takes keys and their values out of an object.
-func Remove(n *yaml.Node, keys map[*yaml.Node]bool) {
-	var kept []*yaml.Node
-	for key, value := range Members(n) {
-		if !keys[key] {
-			kept = append(kept, key, value)
-		}
-	}
-	n.Content = kept
 }

@@ -23,16 +23,17 @@ func (r *refuse) node(n *yaml.Node, path string, depth int) {
 	case isTagged(n):
 		r.add(n, path, "tags are not supported", "tag "+problem.Shorten(n.Tag), "a value without a tag", "")
 	}
+	if KindOf(n) == String {
+		// Also what looks like a date.
+		n.Tag = "!!str"
+	}
 	if n.Kind != yaml.ScalarNode && depth >= maxDepth {
 		r.problems = append(r.problems, tooDeep(n, path))
 		n.Kind, n.Content = 0, nil
 		return
 	}
 	for key, value := range Members(n) {
-		if p := KeyProblem(key); p != nil {
-			p.Path = path
-			r.problems = append(r.problems, *p)
-		}
+		r.key(key, path)
 		r.node(value, problem.Key(path, key.Value), depth+1)
 	}
 	for i, item := range Items(n) {
@@ -44,23 +45,22 @@ func isTagged(n *yaml.Node) bool {
 	return n.Style&yaml.TaggedStyle != 0 || n.Tag == "!"
 }
 
-// KeyProblem says why a key cannot be one; nil: it can. Parse has told it.
-func KeyProblem(key *yaml.Node) *problem.Problem {
-	var r refuse
+// key leaves only keys that are strings.
+func (r *refuse) key(key *yaml.Node, path string) {
 	switch isScalar := key.Kind == yaml.ScalarNode; {
 	case key.Kind == yaml.AliasNode || isScalar && isTagged(key):
-		r.node(key, "", 0)
+		r.node(key, path, 0)
 	case isScalar && key.Value == "<<" && key.Style == 0:
-		r.add(key, "", "merge keys are not supported", "<<", "the keys themselves", "")
+		r.add(key, path, "merge keys are not supported", "<<", "the keys themselves", "")
 	case !isScalar || isBlank(key):
-		r.add(key, "", "", "a key that is not a string", "a string", "")
-	case KindOf(key) != String || IsLegacy(key):
-		r.add(key, "", "", fmt.Sprintf("key %s without quotes", problem.Shorten(key.Value)), "a string",
+		r.add(key, path, "", "a key that is not a string", "a string", "")
+	case KindOf(key) != String:
+		r.add(key, path, "", fmt.Sprintf("key %s without quotes", problem.Shorten(key.Value)), "a string",
 			problem.DidYouMean(problem.Quote(key.Value)))
 	default:
-		return nil
+		return
 	}
-	return &r.problems[0]
+	key.Kind = 0
 }
 
 func (r *refuse) add(n *yaml.Node, path, message, found, expected, suggestion string) {

@@ -24,7 +24,8 @@ var (
 	// characters matches the content of a string. Of surrogates, which encoding/json takes as it finds them, there are only pairs.
 	characters = regexp.MustCompile(`^([^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u([0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})|` +
 		`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*`)
-	surrogate = regexp.MustCompile(`^\\u[dD][0-9a-fA-F]{3}`)
+	literalTags = map[string]string{"true": "!!bool", "false": "!!bool", "null": "!!null"}
+	surrogate   = regexp.MustCompile(`^\\u[dD][0-9a-fA-F]{3}`)
 )
 
 // string reads a string in double quotes. It may be a key.

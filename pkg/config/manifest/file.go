@@ -27,7 +27,7 @@ func CheckFile(decoder schema.Decoder, name string, raw []byte) *schema.Checked 
 		return &schema.Checked{Source: name, Problems: problems}
 	}
 	for _, object := range objects {
-		if textOf(object, "kind") == "ConfigMap" {
+		if document.Text(object, "kind") == "ConfigMap" {
 			configMaps = append(configMaps, object)
 		}
 	}
@@ -37,27 +37,13 @@ func CheckFile(decoder schema.Decoder, name string, raw []byte) *schema.Checked 
 	return checkObject(decoder, name, raw, configMaps[0])
 }
 
-func textOf(object *yaml.Node, key string) string {
-	if value := document.Get(object, key); value != nil {
-		return value.Value
-	}
-	return ""
-}
-
-func nameOf(object *yaml.Node) string {
-	if metadata := document.Get(object, "metadata"); metadata != nil {
-		return textOf(metadata, "name")
-	}
-	return ""
-}
-
 // objectsIn finds the Kubernetes objects in a document, which may be a list of them.
 func objectsIn(tree *yaml.Node) []*yaml.Node {
 	if document.Get(tree, "apiVersion") == nil || document.Get(tree, "kind") == nil {
 		return nil
 	}
 	items := document.Get(tree, "items")
-	if items == nil || !strings.HasSuffix(textOf(tree, "kind"), "List") {
+	if items == nil || !strings.HasSuffix(document.Text(tree, "kind"), "List") {
 		return []*yaml.Node{tree}
 	}
 	var found []*yaml.Node
@@ -71,13 +57,17 @@ func wrongObjects(all, configMaps []*yaml.Node) problem.Problem {
 	if len(configMaps) == 0 {
 		return problem.Problem{
 			Line: all[0].Line, Column: all[0].Column,
-			Found:    "a Kubernetes manifest of kind " + problem.Shorten(textOf(all[0], "kind")),
+			Found:    "a Kubernetes manifest of kind " + problem.Shorten(document.Text(all[0], "kind")),
 			Expected: "a ConfigMap, or the configuration alone",
 		}
 	}
 	names := make([]string, 0, len(configMaps))
 	for _, object := range configMaps {
-		names = append(names, nameOf(object))
+		name := ""
+		if metadata := document.Get(object, "metadata"); metadata != nil {
+			name = document.Text(metadata, "name")
+		}
+		names = append(names, name)
 	}
 	second := configMaps[1]
 	return problem.Problem{

@@ -127,10 +127,7 @@ func warnUnusedAffinity(c *checker, n *yaml.Node, path string) {
 		if document.KindOf(item) != document.Object {
 			continue
 		}
-		class := ""
-		if value := document.Get(item, "storageClass"); value != nil {
-			class = value.Value
-		}
+		class := document.Text(item, "storageClass")
 		earlier, found := first[class]
 		if !found {
 			first[class] = i
@@ -159,12 +156,7 @@ func checkReservedLabels(c *checker, n *yaml.Node, path string) {
 
 // checkToleration checks what the API server checks of the tolerations of a pod.
 func checkToleration(c *checker, n *yaml.Node, path string) {
-	text := func(key string) string {
-		if value := document.Get(n, key); value != nil {
-			return value.Value
-		}
-		return ""
-	}
+	text := func(key string) string { return document.Text(n, key) }
 	exists := text("operator") == string(corev1.TolerationOpExists)
 	switch seconds := document.Get(n, "tolerationSeconds"); {
 	case text("key") == "" && !exists:

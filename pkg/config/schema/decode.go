@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -62,14 +61,16 @@ func (d Decoder) Check(source string, text []byte) *Checked {
 // decode turns a checked document into a Config. Going through encoding/json keeps the meaning that Kubernetes gives to
 // its own types.
 func decode(tree *yaml.Node) (*config.Config, error) {
-	encoded, err := json.Marshal(document.Plain(tree))
+	var plain any
+	if err := tree.Decode(&plain); err != nil {
+		return nil, err
+	}
+	encoded, err := json.Marshal(plain)
 	if err != nil {
 		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(encoded))
-	decoder.DisallowUnknownFields()
 	cfg := &config.Config{}
-	if err := decoder.Decode(cfg); err != nil {
+	if err := json.Unmarshal(encoded, cfg); err != nil {
 		return nil, err
 	}
 	cfg.SetDefaults()

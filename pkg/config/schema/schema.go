@@ -3,6 +3,8 @@
 package schema
 
 import (
+	"fmt"
+
 	"go.yaml.in/yaml/v4"
 
 	"github.com/node-agent/node-agent/pkg/config/document"
@@ -25,7 +27,7 @@ type schema struct {
 	each *schema
 	// rule checks the content of a string, minimum the value of a number.
 	rule    *rule
-	minimum int64
+	minimum float64
 	// cross checks what several values have to do with each other.
 	cross func(c *checker, n *yaml.Node, path string)
 }
@@ -69,8 +71,8 @@ func text(r *rule) *schema {
 	return &schema{kind: document.String, what: r.expected, rule: r}
 }
 
-func integer(minimum int64, what string) *schema {
-	return &schema{kind: document.Number, what: what, minimum: minimum}
+func integer(minimum float64) *schema {
+	return &schema{kind: document.Number, what: fmt.Sprintf("a whole number of at least %v", minimum), minimum: minimum}
 }
 
 func (s *schema) field(name string) *field {
@@ -92,8 +94,8 @@ func (s *schema) names() []string {
 
 var (
 	boolean     = &schema{kind: document.Boolean, what: "true or false"}
-	positive    = integer(1, "a whole number of at least 1")
-	notNegative = integer(0, "a whole number of at least 0")
+	positive    = integer(1)
+	notNegative = integer(0)
 
 	labels      = mapOf("<label>", labelKey, text(labelValue))
 	annotations = mapOf("<annotation>", annotationKey, text(anyText)).with(checkAnnotationSize)

@@ -1,10 +1,9 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
-	"math/big"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +38,7 @@ func (c *checker) check(n *yaml.Node, s *schema, path string) {
 	if document.KindOf(n) == document.Refused {
 		return
 	}
-	if document.KindOf(n) != s.kind || document.IsLegacy(n) {
+	if document.KindOf(n) != s.kind {
 		c.problem(n, problem.Problem{
 			Path: path, Found: document.Describe(n), Expected: s.what, Suggestion: retype(n, s),
 		})
@@ -73,7 +72,7 @@ func (c *checker) checkObject(n *yaml.Node, s *schema, path string) {
 	ignored := map[*yaml.Node]bool{}
 	for key, value := range document.Members(n) {
 		at := problem.Key(path, key.Value)
-		if document.KeyProblem(key) != nil {
+		if document.KindOf(key) == document.Refused {
 			refused = true
 			if s.each != nil {
 				c.checkFreeValue(value, s, at)
@@ -93,12 +92,12 @@ func (c *checker) checkObject(n *yaml.Node, s *schema, path string) {
 		} else if f := s.field(key.Value); f != nil {
 			c.checkKnown(m, f, at)
 		} else if meant, ignore := c.checkUnknown(n, m, s, at); ignore {
-			ignored[key] = true
+			ignored[key], ignored[value] = true, true
 		} else if meant != nil {
 			misspelled = append(misspelled, meant.name)
 		}
 	}
-	document.Remove(n, ignored)
+	n.Content = slices.DeleteFunc(n.Content, func(child *yaml.Node) bool { return ignored[child] })
 	for _, f := range s.fields {
 		if f.required && !refused && document.Get(n, f.name) == nil && !slices.Contains(misspelled, f.name) {
 			c.problem(n, problem.Problem{Path: path, Message: fmt.Sprintf("key %q is missing", f.name), Expected: f.value.what})
@@ -162,40 +161,20 @@ func (r *rule) broken(text, path string) problem.Problem {
 	return wrong
 }
 
-var (
-	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
-	jsonNumber  = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
-)
-
 func (c *checker) checkNumber(n *yaml.Node, s *schema, path string) {
-	value, err := strconv.ParseInt(n.Value, 10, 64)
 	wrong := problem.Problem{Path: path, Found: problem.Shorten(n.Value), Expected: s.what}
-	switch {
-	case !wholeNumber.MatchString(n.Value):
-		wrong.Suggestion = wholeSuggestion(n.Value, s.minimum)
-	case err == nil && value < s.minimum:
-	case err != nil || value > math.MaxInt32:
+	var value float64
+	// JSON has no 010, which may be ten or eight.
+	switch err := json.Unmarshal([]byte(n.Value), &value); {
+	case err != nil || value < s.minimum || value != math.Trunc(value):
+	case value > math.MaxInt32:
 		wrong.Expected = fmt.Sprintf("%s and at most %d", s.what, math.MaxInt32)
+	case strings.ContainsAny(n.Value, ".eE"):
+		wrong.Suggestion = problem.DidYouMean(strconv.FormatFloat(value, 'f', -1, 64))
 	default:
 		return
 	}
 	c.problem(n, wrong)
-}
-
-// maxDigits bounds what is worth a suggestion.
-const maxDigits = 60
-
-// wholeSuggestion writes 1e3 or 2.0 as the whole number that it is. 010 may be ten or eight, so there is no guess.
-func wholeSuggestion(text string, minimum int64) string {
-	if !jsonNumber.MatchString(text) || len(text) > maxDigits || strings.Contains(text, "e-") {
-		return ""
-	}
-	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || value != math.Trunc(value) || value < float64(minimum) || value > math.MaxInt32 {
-		return ""
-	}
-	whole, _ := big.NewFloat(value).Int(nil)
-	return problem.DidYouMean(whole.String())
 }
 
 // retype suggests how a value of the wrong type may be meant.
@@ -203,13 +182,13 @@ func retype(n *yaml.Node, s *schema) string {
 	kind := document.KindOf(n)
 	switch s.kind {
 	case document.String:
-		if isScalar := document.IsLegacy(n) || kind == document.Number || kind == document.Boolean; isScalar && s.rule.valid(n.Value) {
+		if isScalar := kind == document.Word || kind == document.Number || kind == document.Boolean; isScalar && s.rule.valid(n.Value) {
 			return problem.DidYouMean(problem.Quote(n.Value))
 		}
 	case document.Boolean:
 		return booleanSuggestion(n)
 	case document.Number:
-		if _, err := strconv.ParseUint(n.Value, 10, 31); err == nil && kind == document.String && wholeNumber.MatchString(n.Value) {
+		if _, err := strconv.ParseUint(n.Value, 10, 31); err == nil && kind == document.String && json.Valid([]byte(n.Value)) {
 			return problem.DidYouMean(n.Value + " without quotes")
 		}
 	case document.List:
@@ -250,7 +229,7 @@ func booleanSuggestion(n *yaml.Node) string {
 	switch {
 	case document.KindOf(n) == document.String && (text == "true" || text == "false"):
 		return problem.DidYouMean(text + " without quotes")
-	case document.KindOf(n) == document.String && document.BooleanWord(text) != "":
+	case document.BooleanWord(text) != "":
 		return problem.DidYouMean(document.BooleanWord(text))
 	case document.KindOf(n) == document.Number && text == "1":
 		return problem.DidYouMean("true")
