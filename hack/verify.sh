@@ -56,6 +56,7 @@ check generated generated
 check gofmt formatted
 check vet go vet ./...
 check lint "${tool[@]}" golangci-lint run --allow-parallel-runners
+check rooms go run ./hack/rooms --check docs/architecture.md
 check modules tidy
 check manifests manifests
 check scripts scripts

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -64,13 +65,13 @@ func run(check, write string) error {
 	case write != "":
 		return replace(write, plan)
 	}
-	_, err = fmt.Print(plan) //nolint:forbidigo // this command prints
+	_, err = fmt.Print(plan)
 	return err
 }
 
 // list reads the packages and finds out how they stand.
 func list(patterns ...string) (map[string]*room, error) {
-	command := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Module"}, patterns...)...)
+	command := exec.CommandContext(context.Background(), "go", append([]string{"list", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Module"}, patterns...)...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
@@ -183,7 +184,7 @@ func wrap(text string) []string {
 	const columns = 100
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.FieldsSeq(text) {
 		if line != "" && len(line)+1+len(word) > columns {
 			lines, line = append(lines, line), ""
 		}
@@ -238,7 +239,7 @@ func replace(file, plan string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, []byte(before+framed(plan)+after), 0o644)
+	return os.WriteFile(file, []byte(before+framed(plan)+after), 0o644) //nolint:gosec // a document is for everybody
 }
 
 // around returns what stands before and after the picture.

@@ -185,7 +185,7 @@ func (d *Download) Collect(ctx context.Context) bool {
 	return did
 }
 
-// IsClaimed tells whether the PVC that a volume names as its owner is there.
+// IsAdopted tells whether the PVC that a volume names as its owner is there.
 func (d *Download) IsAdopted(ctx context.Context, pv *corev1.PersistentVolume) bool {
 	pvc, claim := &corev1.PersistentVolumeClaim{}, pv.Spec.ClaimRef
 	return claim != nil && d.found(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}, pvc) && pvc.UID == claim.UID
