@@ -184,7 +184,7 @@ func wrap(text string) []string {
 	const columns = 100
 	var lines []string
 	line := ""
-	for _, word := range strings.FieldsSeq(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && len(line)+1+len(word) > columns {
 			lines, line = append(lines, line), ""
 		}
