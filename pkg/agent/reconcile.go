@@ -17,7 +17,9 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/controller/podvolume"
+	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
@@ -62,8 +64,8 @@ func reconcile(
 		Events:  recorder,
 		Clock:   now,
 		Log:     options.Log,
-		Queues:  &transfer.Queues{},
-		Logs:    &transfer.PodLogs{Read: readLog},
+		Queues:  &queue.Queues{},
+		Logs:    &moverpod.Logs{Read: readLog},
 	}
 	removers, err := addReconcilers(ctx, mgr, engine, configuration)
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -158,7 +159,7 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("node-agent"), Clock: clock.RealClock{},
-		Log: log, Queues: &transfer.Queues{},
+		Log: log, Queues: &queue.Queues{},
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	Expect(transfer.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 )
 
 // A way to lose a backup pod.
@@ -138,7 +138,7 @@ var _ = Describe("a lost backup pod", func() {
 	DescribeTable("leaves its log with the agent before it is removed", func(ctx context.Context, code int32) {
 		t := newTrial()
 		read := make(chan string, 1)
-		t.r.Logs = &transfer.PodLogs{Read: func(ctx context.Context, namespace, pod string, _ *corev1.PodLogOptions) ([]byte, error) {
+		t.r.Logs = &moverpod.Logs{Read: func(ctx context.Context, namespace, pod string, _ *corev1.PodLogOptions) ([]byte, error) {
 			defer close(read)
 			return []byte("last words"), live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: pod}, &corev1.Pod{})
 		}}

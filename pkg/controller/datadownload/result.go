@@ -7,12 +7,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/notice"
 )
 
-// restored is the value of transfer.RestoredAnnotation, as JSON.
+// restored is the value of queue.RestoredAnnotation, as JSON.
 type restored struct {
 	// Volume is the name of the PersistentVolume with the data.
 	Volume string `json:"volume"`
@@ -26,7 +27,7 @@ type restored struct {
 
 // restoredOf is what a restore pod has left behind, or nil.
 func restoredOf(dd *v2alpha1.DataDownload) *restored {
-	text, found := dd.Annotations[transfer.RestoredAnnotation]
+	text, found := dd.Annotations[queue.RestoredAnnotation]
 	if !found {
 		return nil
 	}
@@ -55,7 +56,7 @@ func succeed(s *transfer.Scope, terminationMessage string) error {
 	if err != nil {
 		panic(fmt.Sprintf("marshal result: %v", err)) // strings and numbers can always be marshalled
 	}
-	transfer.SetAnnotation(s.Object, transfer.RestoredAnnotation, string(text))
+	transfer.SetAnnotation(s.Object, queue.RestoredAnnotation, string(text))
 	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start
 	if status.StartTimestamp == nil {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}

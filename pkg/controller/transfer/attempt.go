@@ -10,6 +10,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/metrics"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -25,19 +26,19 @@ const (
 
 // lose gives the attempt up. In one write the loss is recorded and the next attempt is Accepted, so that it is neither
 // forgotten nor counted twice; the pod is removed after that.
-func (e *Engine) lose(s *Scope, how loss) error {
+func (e *Engine) lose(s *Scope, how moverpod.Loss) error {
 	number := attempts.Number(s.Object)
 	status := s.Status()
 	lost := attempts.Lost{
-		Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.words,
+		Node: status.Node, At: metav1.Time{Time: s.Now}, Reason: how.Words,
 		// Before it is InProgress no mover does anything.
-		Ended: s.Phase() != inProgress || s.Pod != nil && moverStopped(s.Pod),
+		Ended: s.Phase() != inProgress || s.Pod != nil && moverpod.Stopped(s.Pod),
 	}
 	if s.Pod != nil {
 		lost.Pod, lost.Node = s.Pod.UID, s.Pod.Spec.NodeName
 	}
 	attempts.Record(s.Object, lost)
-	s.lost = how.cause
+	s.lost = how.Cause
 	if number >= e.MaxAttempts {
 		return End(failed, e.kind.Words.Pod+" failed: "+history(s.Object))
 	}
@@ -90,8 +91,8 @@ func (e *Engine) freeFrom(transfer v2alpha1.Transfer) time.Time {
 
 func (e *Engine) removeLostPod(ctx context.Context, s *Scope) error {
 	if !IsDeleting(s.LostPod) {
-		if !e.Logs.keep(s.LostPod, s.Log) {
-			return WaitFor(logPeriod, waiting.Reason{})
+		if !e.Logs.Keep(s.LostPod, s.Log) {
+			return WaitFor(moverpod.Period, waiting.Reason{})
 		}
 		if err := e.Delete(ctx, e.kind.Words.Pod+" of the lost attempt", s.LostPod); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -49,7 +50,7 @@ func (e *Engine) Stop(ctx context.Context, s *Scope) error {
 	if s.Pod == nil {
 		return End(canceled, s.Status().Message)
 	}
-	if podEnded(s.Pod) {
+	if moverpod.Ended(s.Pod) {
 		// It may have been done before it heard of it. Then the data is there, and saying so keeps it findable.
 		return e.takeResult(s)
 	}

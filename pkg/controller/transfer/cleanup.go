@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -37,8 +38,8 @@ func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S
 	if !controllerutil.ContainsFinalizer(shared.Object, v2alpha1.Finalizer) {
 		return nil
 	}
-	if shared.Phase() == failed && shared.Pod != nil && !IsDeleting(shared.Pod) && !e.Logs.keep(shared.Pod, shared.Log) {
-		return WaitFor(logPeriod, waiting.Reason{})
+	if shared.Phase() == failed && shared.Pod != nil && !IsDeleting(shared.Pod) && !e.Logs.Keep(shared.Pod, shared.Log) {
+		return WaitFor(moverpod.Period, waiting.Reason{})
 	}
 	remaining, err := RemoveInOrder(ctx, s, removals)
 	if err != nil {

@@ -26,7 +26,7 @@ var _ = Describe("docs/operations.md", func() {
 		for _, row := range codeRow.FindAllStringSubmatch(table, -1) {
 			explained = append(explained, row[1])
 		}
-		Expect(explained).To(ConsistOf(keys(codesOf(".", "../dataupload", "../datadownload", "../../expose"))...))
+		Expect(explained).To(ConsistOf(keys(codesOf(".", "../dataupload", "../datadownload", "../../expose", "../../waiting"))...))
 	})
 })
 

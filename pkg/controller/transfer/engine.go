@@ -23,6 +23,8 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
+	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -63,10 +65,10 @@ type Engine struct {
 	Log    logrus.FieldLogger
 
 	// Logs keeps the logs of pods that have failed. Nil if nobody does.
-	Logs *PodLogs
+	Logs *moverpod.Logs
 
 	// Queues are shared by the engines of both kinds. Nil if there is one engine only.
-	Queues *Queues
+	Queues *queue.Queues
 
 	kind Kind
 }
@@ -104,7 +106,7 @@ const (
 func (e Engine) For(kind Kind) Engine {
 	e.kind = kind
 	if e.Queues == nil {
-		e.Queues = &Queues{}
+		e.Queues = &queue.Queues{}
 	}
 	return e
 }
@@ -130,7 +132,7 @@ func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error
 	transfer := e.kind.New()
 	if err := e.Client.Get(ctx, request.NamespacedName, transfer); err != nil {
 		if apierrors.IsNotFound(err) {
-			e.Queues.drop(e.kind.Words.Kind, request.NamespacedName)
+			e.Queues.Drop(e.kind.Words.Kind, request.NamespacedName)
 			return nil, nil
 		}
 		return nil, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)

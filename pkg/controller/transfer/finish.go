@@ -3,10 +3,10 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -15,14 +15,14 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) error {
 	if s.Pod == nil {
 		return e.missPod(ctx, s)
 	}
-	if podEnded(s.Pod) {
+	if moverpod.Ended(s.Pod) {
 		return e.takeResult(s)
 	}
 	how, err := e.lostWithNode(ctx, s)
 	switch {
 	case err != nil:
 		return err
-	case how != loss{}:
+	case how != moverpod.Loss{}:
 		return e.lose(s, how)
 	case IsDeleting(s.Pod):
 		return e.awaitStop(ctx, s)
@@ -48,7 +48,7 @@ func (e *Engine) missPod(ctx context.Context, s *Scope) error {
 	case pod != nil:
 		return WaitFor(retry, waiting.Reason{})
 	default:
-		return e.lose(s, loss{cause: causeDeleted, words: e.kind.Words.Pod + " is gone: it was deleted, or its node was"})
+		return e.lose(s, moverpod.Gone(e.kind.Words.Pod))
 	}
 }
 
@@ -65,15 +65,15 @@ func (e *Engine) awaitStop(ctx context.Context, s *Scope) error {
 
 // takeResult ends the DataUpload or DataDownload, or this attempt at it, as the pod has ended.
 func (e *Engine) takeResult(s *Scope) error {
-	switch how := lossOf(s.Pod); {
-	case podSucceeded(s.Pod):
-		return e.kind.Succeed(s, terminationMessage(s.Pod))
+	switch how := moverpod.LossOf(s.Pod); {
+	case moverpod.Succeeded(s.Pod):
+		return e.kind.Succeed(s, moverpod.Message(s.Pod))
 	case s.Phase() == canceling:
 		return End(canceled, s.Status().Message)
-	case how != loss{}:
+	case how != moverpod.Loss{}:
 		return e.lose(s, how)
 	default:
-		failure := moverWords(moverEnd(s.Pod))
+		failure := moverpod.Failure(s.Pod)
 		if hint := e.kind.FailureHint(s, failure); hint != "" {
 			failure += "; " + hint
 		}
@@ -83,11 +83,3 @@ func (e *Engine) takeResult(s *Scope) error {
 
 // InAttempt says which attempt a message is about, and what became of those before.
 func (e *Engine) InAttempt(s *Scope, message string) string { return e.inAttempt(s.Object, message) }
-
-// terminationMessage is what the mover left.
-func terminationMessage(pod *corev1.Pod) string {
-	if ended := moverEnd(pod); ended != nil {
-		return strings.TrimSpace(ended.Message)
-	}
-	return ""
-}

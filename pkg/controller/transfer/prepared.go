@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -19,7 +20,7 @@ func (e *Engine) AwaitPrepared(ctx context.Context, s *Scope) error {
 		}
 	}
 	switch {
-	case podEnded(s.Pod):
+	case moverpod.Ended(s.Pod):
 		return e.takeResult(s)
 	case s.Pod.Status.Phase == corev1.PodRunning && s.PVC.Status.Phase == corev1.ClaimBound:
 		s.Status().Phase = prepared

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -16,7 +18,7 @@ const waitingForSlot = "WaitingForSlot"
 
 // Start lets the mover begin when its node has a free slot.
 func (e *Engine) Start(ctx context.Context, s *Scope) error {
-	if s.Pod == nil || IsDeleting(s.Pod) || podEnded(s.Pod) {
+	if s.Pod == nil || IsDeleting(s.Pod) || moverpod.Ended(s.Pod) {
 		return e.Finish(ctx, s)
 	}
 	status := s.Status()
@@ -28,12 +30,12 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 	if err != nil {
 		return err
 	}
-	if before := e.Queues.toStart.reserve(slots, s.Object, onNode, limit); len(before) >= limit {
+	if place, taken := e.Queues.ToStart(s.Object, onNode, limit); place > 0 {
 		return Wait(waiting.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: %s in its queue, %d at a time",
-				status.Node, describePlace(len(before)-limit+1), limit),
-			Quote: holders(before),
+				status.Node, place, limit),
+			Quote: taken,
 		})
 	}
 	status.Phase = inProgress
@@ -43,4 +45,13 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 	}
 	delete(s.Object.GetLabels(), v2alpha1.ExposeOnGoingLabel)
 	return nil
+}
+
+// slotsOf returns how many may move data on a node at a time. A node that is not known has no labels.
+func (e *Engine) slotsOf(ctx context.Context, name string) (int, error) {
+	node := &corev1.Node{}
+	if err := e.Client.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
+		return 0, fmt.Errorf("reading node %s: %w", name, err)
+	}
+	return e.Config().Concurrency(node.Labels), nil
 }

@@ -49,7 +49,7 @@ func (u Unattended) transfers(ctx context.Context) ([]v2alpha1.Transfer, error) 
 			return nil, fmt.Errorf("listing dataUploads and dataDownloads: %w", err)
 		}
 	}
-	return allTransfers(uploads, downloads), nil
+	return v2alpha1.Transfers(uploads, downloads), nil
 }
 
 func (u Unattended) tell(ctx context.Context, transfer v2alpha1.Transfer, reason waiting.Reason) error {

@@ -21,6 +21,8 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
+	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
@@ -40,7 +42,7 @@ const concurrency = 8
 // Controller builds a controller that calls Reconcile whenever something changes that a DataUpload or DataDownload may wait
 // for. What only one kind waits for is added by its package.
 func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
-	metrics.Begin(e.kind.Words.Kind, causes)
+	metrics.Begin(e.kind.Words.Kind, moverpod.Causes)
 	byName := handler.EnqueueRequestsFromMapFunc(sameName)
 	onlyUpdates := func(matters func(event.UpdateEvent) bool) builder.WatchesOption {
 		return builder.WithPredicates(predicate.Funcs{
@@ -81,7 +83,7 @@ func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	}
 	for _, transfer := range []client.Object{&v2alpha1.DataUpload{}, &v2alpha1.DataDownload{}} {
 		for field, value := range map[string]func(v2alpha1.Transfer) string{
-			nodeIndex: unsettledNode, acceptedIndex: acceptedKey, unstartedIndex: unstartedKey,
+			nodeIndex: queue.NodeOf, acceptedIndex: acceptedKey, unstartedIndex: unstartedKey,
 		} {
 			err := AddIndex(ctx, indexer, transfer, field, func(o client.Object) string { return value(o.(v2alpha1.Transfer)) })
 			if err != nil {
@@ -108,14 +110,6 @@ func AddIndex(
 	return nil
 }
 
-// unsettledNode is the node of what is not done; thousands of old ones need not be looked through.
-func unsettledNode(transfer v2alpha1.Transfer) string {
-	if transfer.TransferStatus().Phase.IsTerminal() {
-		return ""
-	}
-	return transfer.TransferStatus().Node
-}
-
 func acceptedKey(transfer v2alpha1.Transfer) string {
 	if transfer.TransferStatus().Phase != accepted {
 		return ""
@@ -139,14 +133,6 @@ func withoutProgress(obj client.Object) client.Object {
 	return transfer
 }
 
-// freesSlot tells whether a DataUpload or DataDownload left the queue of its node: it has ended, its attempt was lost, or all its
-// data is written.
-func freesSlot(change event.UpdateEvent) bool {
-	before, after := change.ObjectOld.(v2alpha1.Transfer), change.ObjectNew.(v2alpha1.Transfer)
-	left := unsettledNode(before) != "" && unsettledNode(after) != unsettledNode(before)
-	return left || holdsSlot(before) && !holdsSlot(after)
-}
-
 // sameName leads from an object in Velero's namespace to what it is named after.
 func sameName(_ context.Context, obj client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(obj)}}
@@ -167,11 +153,6 @@ func involved(_ context.Context, obj client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: about.Namespace, Name: about.Name}}}
-}
-
-// waitingForSlot leads from one that gave its slot back to those that may want it.
-func (e *Engine) waitingForSlot(ctx context.Context, obj client.Object) []reconcile.Request {
-	return e.list(ctx, client.MatchingFields{nodeIndex: obj.(v2alpha1.Transfer).TransferStatus().Node})
 }
 
 func (e *Engine) allAccepted(ctx context.Context, _ client.Object) []reconcile.Request {

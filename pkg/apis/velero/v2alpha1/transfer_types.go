@@ -159,3 +159,15 @@ func (dd *DataDownload) TransferSpec() TransferSpec {
 
 // TransferStatus is what is known about this DataDownload.
 func (dd *DataDownload) TransferStatus() *TransferStatus { return &dd.Status.TransferStatus }
+
+// Transfers are those of a list of each kind.
+func Transfers(uploads *DataUploadList, downloads *DataDownloadList) []Transfer {
+	transfers := make([]Transfer, 0, len(uploads.Items)+len(downloads.Items))
+	for i := range uploads.Items {
+		transfers = append(transfers, &uploads.Items[i])
+	}
+	for i := range downloads.Items {
+		transfers = append(transfers, &downloads.Items[i])
+	}
+	return transfers
+}

@@ -1,4 +1,4 @@
-package transfer
+package moverpod
 
 import (
 	"context"
@@ -18,16 +18,17 @@ const (
 	logBytes = 64 << 10
 	// logTimeout is how long the pod waits at most to be removed, because of its log.
 	logTimeout = 5 * time.Second
-	// logPeriod is how often to look whether the log is there.
-	logPeriod = time.Second
 )
+
+// Period is how often to look whether the log is there.
+const Period = time.Second
 
 // ReadLog reads the end of the log of a container, as limited by options.
 type ReadLog func(ctx context.Context, namespace, pod string, options *corev1.PodLogOptions) ([]byte, error)
 
-// PodLogs copies the logs of pods that have failed into the agent's own, as `velero debug` finds it, before the pods are removed.
+// Logs copies the logs of pods that have failed into the agent's own, as `velero debug` finds it, before the pods are removed.
 // Nobody waits for more than logTimeout, and nothing fails if a log cannot be read. Nil copies nothing.
-type PodLogs struct {
+type Logs struct {
 	// Read reads a log.
 	Read ReadLog
 
@@ -38,8 +39,8 @@ type PodLogs struct {
 	refused bool
 }
 
-// keep begins to copy the log of a pod. It returns true when that has come to an end, or there is nothing to copy.
-func (l *PodLogs) keep(pod *corev1.Pod, log logrus.FieldLogger) bool {
+// Keep begins to copy the log of a pod. It returns true when that has come to an end, or there is nothing to copy.
+func (l *Logs) Keep(pod *corev1.Pod, log logrus.FieldLogger) bool {
 	container := startedMover(pod)
 	if l == nil || container == "" {
 		return true
@@ -60,7 +61,7 @@ func (l *PodLogs) keep(pod *corev1.Pod, log logrus.FieldLogger) bool {
 	return false
 }
 
-func (l *PodLogs) copyLog(pod *corev1.Pod, container string, log logrus.FieldLogger) {
+func (l *Logs) copyLog(pod *corev1.Pod, container string, log logrus.FieldLogger) {
 	ctx, cancel := context.WithTimeout(context.Background(), logTimeout)
 	defer cancel()
 	text, err := l.Read(ctx, pod.Namespace, pod.Name, &corev1.PodLogOptions{

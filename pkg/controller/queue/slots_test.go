@@ -1,4 +1,4 @@
-package transfer
+package queue
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
@@ -17,7 +16,7 @@ import (
 
 // movesOf are the same as what queues are made of.
 func movesOf(dataUploads []v2alpha1.DataUpload) []v2alpha1.Transfer {
-	return allTransfers(&v2alpha1.DataUploadList{Items: dataUploads}, &v2alpha1.DataDownloadList{})
+	return v2alpha1.Transfers(&v2alpha1.DataUploadList{Items: dataUploads}, &v2alpha1.DataDownloadList{})
 }
 
 func queued(name string, age int, phase v2alpha1.Phase) v2alpha1.DataUpload {
@@ -37,9 +36,9 @@ func written(du v2alpha1.DataUpload) v2alpha1.DataUpload {
 
 var _ = It("is known of a change that it frees a slot", func() {
 	running, done := queued("a", 1, inProgress), written(queued("a", 1, inProgress))
-	Expect(freesSlot(event.UpdateEvent{ObjectOld: &running, ObjectNew: &done})).To(BeTrue())
-	Expect(freesSlot(event.UpdateEvent{ObjectOld: &done, ObjectNew: &done})).To(BeFalse())
-	Expect(freesSlot(event.UpdateEvent{ObjectOld: &running, ObjectNew: &running})).To(BeFalse())
+	Expect(FreesSlot(&running, &done)).To(BeTrue())
+	Expect(FreesSlot(&done, &done)).To(BeFalse())
+	Expect(FreesSlot(&running, &running)).To(BeFalse())
 })
 
 var _ = DescribeTable("how many are before a DataUpload that is prepared", func(du v2alpha1.DataUpload, before int, others ...v2alpha1.DataUpload) {
@@ -52,7 +51,7 @@ var _ = DescribeTable("how many are before a DataUpload that is prepared", func(
 	Entry("behind an older one", queued("a", 1, prepared), 1, queued("b", 2, prepared)),
 	Entry("before a younger one", queued("a", 2, prepared), 0, queued("b", 1, prepared)),
 	Entry("of the same second, by name", queued("b", 1, prepared), 1, queued("a", 1, prepared), queued("c", 1, prepared)),
-	Entry("those that are done do not count", queued("a", 1, prepared), 0, queued("b", 2, completed), queued("c", 2, failed), queued("d", 2, canceled)),
+	Entry("those that are done do not count", queued("a", 1, prepared), 0, queued("b", 2, v2alpha1.PhaseCompleted), queued("c", 2, v2alpha1.PhaseFailed), queued("d", 2, v2alpha1.PhaseCanceled)),
 	Entry("nor those whose data is written", queued("a", 1, prepared), 0, written(queued("b", 2, inProgress)), written(queued("c", 2, canceling))),
 	Entry("nor those not prepared yet", queued("a", 1, prepared), 0, queued("b", 2, accepted)),
 )
@@ -95,7 +94,7 @@ var _ = It("never gives out more slots than there are, however far the cache lag
 				}
 			case 2:
 				if du.Status.Phase == inProgress && cache[name].Status.Phase == inProgress {
-					du.Status.Phase = completed
+					du.Status.Phase = v2alpha1.PhaseCompleted
 					remaining--
 				}
 			case 3:

@@ -1,4 +1,6 @@
-package transfer
+// Package moverpod reads from the pod of a mover, and from its node, how it has ended: with an answer, or lost, which says nothing
+// about the data. It also keeps the log of one that has failed.
+package moverpod
 
 import (
 	"fmt"
@@ -27,28 +29,40 @@ const (
 	causeUnknown   = "Unknown"
 )
 
-var causes = []string{causeDeleted, causeEvicted, causeKilled, causeNodeGone, causeOOMKilled, causeRetryable, causeUnknown}
+// Causes are all that a Loss may have.
+var Causes = []string{causeDeleted, causeEvicted, causeKilled, causeNodeGone, causeOOMKilled, causeRetryable, causeUnknown}
 
-// loss says how a pod was lost: it came to an end that says nothing about the data. The zero value is no loss.
-type loss struct {
-	// cause is one of causes.
-	cause string
-	// words are for people.
-	words string
+// Loss says how a pod was lost: it came to an end that says nothing about the data. The zero value is no loss.
+type Loss struct {
+	// Cause is one of Causes.
+	Cause string
+	// Words are for people.
+	Words string
 }
 
-// podEnded tells whether the mover has ended. The pod as a whole may live on: an injected sidecar knows of no end.
-func podEnded(pod *corev1.Pod) bool {
+// Ended tells whether the mover has ended. The pod as a whole may live on: an injected sidecar knows of no end.
+func Ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || moverEnd(pod) != nil
 }
 
-// podSucceeded tells whether the mover of a pod that has ended was successful.
-func podSucceeded(pod *corev1.Pod) bool {
+// Succeeded tells whether the mover of a pod that has ended was successful.
+func Succeeded(pod *corev1.Pod) bool {
 	if ended := moverEnd(pod); ended != nil {
 		return ended.ExitCode == 0
 	}
 	return pod.Status.Phase == corev1.PodSucceeded
 }
+
+// Message is what the mover left.
+func Message(pod *corev1.Pod) string {
+	if ended := moverEnd(pod); ended != nil {
+		return strings.TrimSpace(ended.Message)
+	}
+	return ""
+}
+
+// Failure says why a mover has failed whose pod was not lost.
+func Failure(pod *corev1.Pod) string { return moverWords(moverEnd(pod)) }
 
 // moverEnd is how the mover's container ended, or nil.
 func moverEnd(pod *corev1.Pod) *corev1.ContainerStateTerminated {
@@ -67,32 +81,37 @@ func isMover(pod *corev1.Pod, container string) bool {
 	return owner != nil && container == string(owner.UID)
 }
 
-// moverStopped tells whether the mover has ended for certain: its node says so, and does not only miss it.
-func moverStopped(pod *corev1.Pod) bool {
+// Stopped tells whether the mover has ended for certain: its node says so, and does not only miss it.
+func Stopped(pod *corev1.Pod) bool {
 	ended := moverEnd(pod)
 	return ended != nil && ended.Reason != "ContainerStatusUnknown"
 }
 
-// lossOf says how a pod that has ended without success was lost, if it was.
-func lossOf(pod *corev1.Pod) loss {
+// LossOf says how a pod that has ended without success was lost, if it was.
+func LossOf(pod *corev1.Pod) Loss {
 	ended := moverEnd(pod)
 	switch {
 	case pod.Status.Reason != "":
 		// The node or the cluster ended the pod, not the mover.
-		return loss{cause: causeEvicted, words: inPlainWords(pod.Status.Reason, pod.Status.Message)}
+		return Loss{Cause: causeEvicted, Words: inPlainWords(pod.Status.Reason, pod.Status.Message)}
 	case disruption(pod) != "":
-		return loss{cause: causeEvicted, words: disruption(pod)}
+		return Loss{Cause: causeEvicted, Words: disruption(pod)}
 	case ended == nil:
-		return loss{cause: causeUnknown, words: fmt.Sprintf("pod phase is %s, and nothing says why", pod.Status.Phase)}
+		return Loss{Cause: causeUnknown, Words: fmt.Sprintf("pod phase is %s, and nothing says why", pod.Status.Phase)}
 	case ended.Reason == "OOMKilled":
-		return loss{cause: causeOOMKilled, words: outOfMemory(pod, ended)}
+		return Loss{Cause: causeOOMKilled, Words: outOfMemory(pod, ended)}
 	case ended.ExitCode == result.ExitRetryable:
-		return loss{cause: causeRetryable, words: moverWords(ended)}
+		return Loss{Cause: causeRetryable, Words: moverWords(ended)}
 	case ended.ExitCode >= firstSignalCode:
-		return loss{cause: causeKilled, words: moverWords(ended)}
+		return Loss{Cause: causeKilled, Words: moverWords(ended)}
 	default:
-		return loss{}
+		return Loss{}
 	}
+}
+
+// Gone is the loss of a pod that is no longer there. what is what it is called.
+func Gone(what string) Loss {
+	return Loss{Cause: causeDeleted, Words: what + " is gone: it was deleted, or its node was"}
 }
 
 // disruption says why the cluster is ending a pod, if it is.

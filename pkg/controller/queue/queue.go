@@ -1,16 +1,24 @@
-package transfer
+// Package queue lets DataUploads and DataDownloads wait for each other: to be prepared, and for a slot on a node. It says who is
+// before whom, from what the caller has read, and remembers only whom it has let through until that shows.
+package queue
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
+)
+
+// Short names of the phases.
+const (
+	isNew      = v2alpha1.PhaseNew
+	accepted   = v2alpha1.PhaseAccepted
+	prepared   = v2alpha1.PhasePrepared
+	inProgress = v2alpha1.PhaseInProgress
+	canceling  = v2alpha1.PhaseCanceling
 )
 
 // Queues are where DataUploads and DataDownloads wait for each other: the one in front of being accepted, and the one in
@@ -19,8 +27,8 @@ type Queues struct {
 	toPrepare, toStart queue
 }
 
-// drop drops what is known of a DataUpload or DataDownload that is gone.
-func (q *Queues) drop(kind string, name types.NamespacedName) {
+// Drop drops what is known of a DataUpload or DataDownload that is gone.
+func (q *Queues) Drop(kind string, name types.NamespacedName) {
 	q.toPrepare.release(member{kind, name})
 	q.toStart.release(member{kind, name})
 }
@@ -39,7 +47,7 @@ type member struct {
 }
 
 func memberOf(transfer v2alpha1.Transfer) member {
-	return member{transfer.TransferKind(), client.ObjectKeyFromObject(transfer)}
+	return member{transfer.TransferKind(), types.NamespacedName{Namespace: transfer.GetNamespace(), Name: transfer.GetName()}}
 }
 
 // reservation is for one attempt of one DataUpload or DataDownload: neither a later attempt nor a namesake has that of an earlier
@@ -114,27 +122,4 @@ func urgency(transfer v2alpha1.Transfer) int {
 		return 0
 	}
 	return 1
-}
-
-// moves lists DataUploads and DataDownloads from the cache, by one of its indexes. They must not be changed: with a thousand of
-// them waiting, copies would be the greater part of the work.
-func (e *Engine) transfers(ctx context.Context, index client.MatchingFields) ([]v2alpha1.Transfer, error) {
-	uploads, downloads := &v2alpha1.DataUploadList{}, &v2alpha1.DataDownloadList{}
-	for _, list := range []client.ObjectList{uploads, downloads} {
-		if err := e.Client.List(ctx, list, client.InNamespace(e.Namespace), index, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("listing dataUploads and dataDownloads: %w", err)
-		}
-	}
-	return allTransfers(uploads, downloads), nil
-}
-
-func allTransfers(uploads *v2alpha1.DataUploadList, downloads *v2alpha1.DataDownloadList) []v2alpha1.Transfer {
-	transfers := make([]v2alpha1.Transfer, 0, len(uploads.Items)+len(downloads.Items))
-	for i := range uploads.Items {
-		transfers = append(transfers, &uploads.Items[i])
-	}
-	for i := range downloads.Items {
-		transfers = append(transfers, &downloads.Items[i])
-	}
-	return transfers
 }

@@ -1,4 +1,4 @@
-package transfer
+package queue
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ var _ = DescribeTable("how many are before a DataUpload that is to be prepared",
 	Entry("older ones that wait count", queued("a", 5, ""), 1, queued("b", 6, isNew), queued("c", 4, "")),
 	Entry("of the same second, by name", queued("b", 1, ""), 1, queued("a", 1, ""), queued("c", 1, "")),
 	Entry("those that move data or are done do not count", queued("a", 1, ""), 0,
-		queued("b", 2, inProgress), queued("c", 2, canceling), queued("d", 2, completed), queued("e", 2, failed), queued("f", 2, canceled)),
+		queued("b", 2, inProgress), queued("c", 2, canceling), queued("d", 2, v2alpha1.PhaseCompleted), queued("e", 2, v2alpha1.PhaseFailed), queued("f", 2, v2alpha1.PhaseCanceled)),
 )
 
 // crowd plays DataUploads in front of a queue: what is true, and what the cache shows of it.
@@ -123,7 +123,7 @@ var _ = DescribeTable("those that fit in", func(limit int, want ...string) {
 		queued("young", 1, ""), queued("old", 9, ""), queued("a", 2, accepted), queued("b", 3, prepared), queued("middle", 5, isNew),
 	}
 	var names []string
-	for _, transfer := range thatFitIn(movesOf(unstarted), limit) {
+	for _, transfer := range FitIn(movesOf(unstarted), limit) {
 		names = append(names, transfer.GetName())
 	}
 	Expect(names).To(ConsistOf(want))
@@ -137,7 +137,7 @@ var _ = DescribeTable("those that fit in", func(limit int, want ...string) {
 )
 
 var _ = DescribeTable("a place in the queue is described", func(key int, words string) {
-	Expect(describePlace(key)).To(Equal(words))
+	Expect(Place(key).String()).To(Equal(words))
 },
 	Entry(nil, 1, "place 1"), Entry(nil, 10, "place 10"), Entry(nil, 11, "after place 10"), Entry(nil, 20, "after place 10"),
 	Entry(nil, 21, "after place 20"), Entry(nil, 999, "after place 500"), Entry(nil, 5000, "after place 1000"),
@@ -176,6 +176,6 @@ var _ = Describe("DataDownloads", func() {
 
 	It("are woken first where there is room for one", func() {
 		all := []v2alpha1.Transfer{upload("old-backup", 9, isNew), download("young-restore", 1, isNew), upload("preparing", 2, accepted)}
-		Expect(namesOf(thatFitIn(all, 2))).To(Equal([]string{"young-restore"}))
+		Expect(namesOf(FitIn(all, 2))).To(Equal([]string{"young-restore"}))
 	})
 })

@@ -1,4 +1,4 @@
-package transfer
+package moverpod
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -23,7 +23,7 @@ func podOf(ended corev1.ContainerStateTerminated, limits corev1.ResourceList) *c
 }
 
 var _ = DescribeTable("a mover that was ended", func(ended corev1.ContainerStateTerminated, limits corev1.ResourceList, cause, words string) {
-	Expect(lossOf(podOf(ended, limits))).To(Equal(loss{cause: cause, words: words}))
+	Expect(LossOf(podOf(ended, limits))).To(Equal(Loss{Cause: cause, Words: words}))
 },
 	Entry("by SIGKILL", corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error", Message: "level=info msg=one\nlevel=info msg=\"Opening the repository\"\n"}, nil,
 		"Killed", `killed by signal SIGKILL (exit code 137, reason Error), not by itself; the last line of its log: "level=info msg=\"Opening the repository\""`),
@@ -42,7 +42,7 @@ var _ = DescribeTable("a mover that was ended", func(ended corev1.ContainerState
 )
 
 var _ = DescribeTable("a pod that was ended by its node or the cluster", func(status corev1.PodStatus, words string) {
-	Expect(lossOf(&corev1.Pod{Status: status})).To(Equal(loss{cause: causeEvicted, words: words}))
+	Expect(LossOf(&corev1.Pod{Status: status})).To(Equal(Loss{Cause: causeEvicted, Words: words}))
 },
 	Entry("short of something", corev1.PodStatus{Reason: "Evicted", Message: "The node was low on resource: memory."},
 		"evicted, because its node ran short of a resource (Evicted: The node was low on resource: memory.)"),
@@ -62,7 +62,7 @@ func disrupted(reason, message string) corev1.PodStatus {
 }
 
 var _ = DescribeTable("a mover that has ended for certain", func(pod *corev1.Pod, want bool) {
-	Expect(moverStopped(pod)).To(Equal(want))
+	Expect(Stopped(pod)).To(Equal(want))
 },
 	Entry("as its node has seen", podOf(corev1.ContainerStateTerminated{ExitCode: 137, Reason: "Error"}, nil), true),
 	Entry("not if its node only misses it", podOf(corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}, nil), false),

@@ -1,4 +1,4 @@
-package transfer
+package moverpod
 
 import (
 	"context"
@@ -22,16 +22,16 @@ var _ = Describe("the log of a pod that has failed", func() {
 		return pod
 	}
 	// keep keeps the log of a pod to the end, and returns what was logged.
-	keep := func(logs *PodLogs, pod *corev1.Pod) []*logrus.Entry {
+	keep := func(logs *Logs, pod *corev1.Pod) []*logrus.Entry {
 		GinkgoHelper()
 		log, hook := logrustest.NewNullLogger()
-		Expect(logs.keep(pod, log)).To(BeFalse(), "it is being read")
-		Eventually(func() bool { return logs.keep(pod, log) }).Should(BeTrue())
+		Expect(logs.Keep(pod, log)).To(BeFalse(), "it is being read")
+		Eventually(func() bool { return logs.Keep(pod, log) }).Should(BeTrue())
 		return hook.AllEntries()
 	}
 
 	It("is copied, line by line, no more of it than allowed, by somebody who does not wait for ever", func() {
-		logs := &PodLogs{Read: func(ctx context.Context, namespace, pod string, options *corev1.PodLogOptions) ([]byte, error) {
+		logs := &Logs{Read: func(ctx context.Context, namespace, pod string, options *corev1.PodLogOptions) ([]byte, error) {
 			deadline, limited := ctx.Deadline()
 			Expect(limited && time.Until(deadline) <= 5*time.Second).To(BeTrue())
 			Expect(namespace + "/" + pod).To(Equal("velero/backup-1"))
@@ -47,7 +47,7 @@ var _ = Describe("the log of a pod that has failed", func() {
 	})
 
 	It("is done without where the right is missing, which is said once", func() {
-		logs := &PodLogs{Read: func(context.Context, string, string, *corev1.PodLogOptions) ([]byte, error) {
+		logs := &Logs{Read: func(context.Context, string, string, *corev1.PodLogOptions) ([]byte, error) {
 			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods/log"}, "backup-1", errors.New("no rule"))
 		}}
 		Expect(keep(logs, failedPod("1"))).To(HaveExactElements(HaveField("Message", ContainSubstring("needs get on pods/log"))))
@@ -55,17 +55,17 @@ var _ = Describe("the log of a pod that has failed", func() {
 	})
 
 	It("is done without where the node does not answer", func() {
-		logs := &PodLogs{Read: func(context.Context, string, string, *corev1.PodLogOptions) ([]byte, error) {
+		logs := &Logs{Read: func(context.Context, string, string, *corev1.PodLogOptions) ([]byte, error) {
 			return nil, context.DeadlineExceeded
 		}}
 		Expect(keep(logs, failedPod("1"))).To(HaveExactElements(HaveField("Message", "the log of the pod cannot be read")))
 	})
 
-	DescribeTable("is not asked for", func(logs *PodLogs, pod *corev1.Pod) {
-		Expect(logs.keep(pod, logrus.New())).To(BeTrue())
+	DescribeTable("is not asked for", func(logs *Logs, pod *corev1.Pod) {
+		Expect(logs.Keep(pod, logrus.New())).To(BeTrue())
 	},
 		Entry("if nobody keeps logs", nil, failedPod("1")),
-		Entry("if it was successful", &PodLogs{}, podOf(corev1.ContainerStateTerminated{}, nil)),
-		Entry("if it never started", &PodLogs{}, &corev1.Pod{}),
+		Entry("if it was successful", &Logs{}, podOf(corev1.ContainerStateTerminated{}, nil)),
+		Entry("if it never started", &Logs{}, &corev1.Pod{}),
 	)
 })
