@@ -2,6 +2,9 @@ package problem
 
 import (
 	"strings"
+	"unicode/utf8"
+
+	"github.com/hbollon/go-edlib"
 )
 
 // DidYouMean is the suggestion to write something else.
@@ -11,11 +14,10 @@ func DidYouMean(text string) string {
 
 // SuggestNearest suggests the candidate that may be meant by a name; it is empty if none comes to mind.
 func SuggestNearest(name string, candidates []string) string {
-	near := Nearest(name, candidates)
-	if near == "" {
-		return ""
+	if near := Nearest(name, candidates); near != "" {
+		return DidYouMean(Quote(near))
 	}
-	return DidYouMean(Quote(near))
+	return ""
 }
 
 // Nearest returns the candidate with the smallest edit distance to a name, or "" if none is near enough to be what was
@@ -31,14 +33,19 @@ func Nearest(name string, candidates []string) string {
 		maxEdits = 3
 	}
 	best, bestDistance := "", min(maxEdits, (len(name)-1)/2)+1
+	name = Normalize(name)
 	for _, candidate := range candidates {
-		distance := editDistance(Normalize(name), Normalize(candidate))
-		if distance < bestDistance {
+		other := Normalize(candidate)
+		// The difference in length, which is cheap, is the least that the distance can be.
+		if longer := utf8.RuneCountInString(name) - utf8.RuneCountInString(other); max(longer, -longer) >= bestDistance {
+			continue
+		}
+		if distance := edlib.OSADamerauLevenshteinDistance(name, other); distance < bestDistance {
 			best, bestDistance = candidate, distance
 		}
 	}
 	if best == "" {
-		return onlyOverlap(Normalize(name), candidates)
+		return onlyOverlap(name, candidates)
 	}
 	return best
 }
@@ -59,33 +66,11 @@ func onlyOverlap(name string, candidates []string) string {
 	return overlap
 }
 
+var separators = strings.NewReplacer("-", "", "_", "", " ", "")
+
 // Normalize takes away what people mix up without noticing: case, and the separators of other naming styles.
 func Normalize(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name))
-}
-
-// editDistance counts the insertions, deletions, replacements and swaps of neighbours that turn a into b.
-func editDistance(a, b string) int {
-	before, previous := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range previous {
-		previous[j] = j
-	}
-	for i := range len(a) {
-		current := make([]int, len(b)+1)
-		current[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			current[j+1] = min(previous[j+1]+1, current[j]+1, previous[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				current[j+1] = min(current[j+1], before[j-1]+1)
-			}
-		}
-		before, previous = previous, current
-	}
-	return previous[len(b)]
+	return strings.ToLower(separators.Replace(name))
 }
 
 // Alternatives joins words as in "a, b or c".

@@ -4,6 +4,8 @@ package schema
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -75,13 +77,13 @@ func integer(minimum float64) *schema {
 	return &schema{kind: document.Number, what: fmt.Sprintf("a whole number of at least %v", minimum), minimum: minimum}
 }
 
+// field returns the field of a name, in whatever capitals.
 func (s *schema) field(name string) *field {
-	for i := range s.fields {
-		if s.fields[i].name == name {
-			return &s.fields[i]
-		}
+	i := slices.IndexFunc(s.fields, func(f field) bool { return strings.EqualFold(f.name, name) })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &s.fields[i]
 }
 
 func (s *schema) names() []string {

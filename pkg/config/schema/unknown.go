@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -12,25 +14,50 @@ import (
 	"github.com/node-agent/node-agent/pkg/config/problem"
 )
 
-// unknownKey tells what is wrong with a key that an object does not have, and which one is meant if there is only one.
-func unknownKey(m member, path string, s *schema) (wrong problem.Problem, meant *field) {
-	wrong = problem.Problem{Path: path, Message: "unknown key" + foreign(m.key.Value), Expected: problem.Alternatives(s.names())}
-	near := problem.Nearest(m.key.Value, s.names())
-	isCertain := near != "" && singular(near) == singular(m.key.Value)
-	if places, f := placesOf(m.key.Value); len(places) > 0 && !isCertain {
-		return problem.Problem{Path: path, Message: "misplaced key", Suggestion: "move it to " + problem.Alternatives(places)}, f
+// sectionName is how Velero names its sections.
+var sectionName = regexp.MustCompile(`^[a-z][A-Za-z0-9]{0,62}$`)
+
+// checkUnknown deals with a key that an object does not have. If it is an error, the field that is meant is returned if that is known.
+func (c *checker) checkUnknown(n *yaml.Node, m member, s *schema) (meant *field) {
+	wrong, meant := s.unknown(m)
+	// What is not near to anything may be a section of a Velero that is newer.
+	isForeign := s == root && wrong.Suggestion == "" && sectionName.MatchString(m.key.Value)
+	if c.tolerant || isForeign {
+		wrong.Message += ", ignored"
+		c.warnOfKey(m, wrong)
+		*m.value = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
+		return nil
 	}
-	if near != "" {
-		wrong.Suggestion = problem.DidYouMean(problem.Quote(near))
-		return wrong, s.field(near)
+	c.problem(m.key, wrong)
+	// What is wrong with its value is told at once. Where the field is a guess, a value of another type makes it a bad one.
+	if meant != nil && (meant.name == m.key.Value || document.Get(n, meant.name) == nil) {
+		isCertain := strings.EqualFold(meant.name, m.key.Value)
+		if kind := document.KindOf(m.value); kind == meant.value.kind || isCertain && kind != document.Null {
+			c.check(m.value, meant.value, m.path)
+		}
 	}
-	if s.stray != "" && document.KindOf(m.value) == document.String {
+	return meant
+}
+
+// unknown tells what is wrong with a key that an object does not have, and which one is meant if there is only one.
+func (s *schema) unknown(m member) (wrong problem.Problem, meant *field) {
+	name := m.key.Value
+	wrong = problem.Problem{Path: m.path, Message: "unknown key" + foreign(name), Expected: problem.Alternatives(s.names())}
+	near := problem.Nearest(name, s.names())
+	isCertain := near != "" && singular(near) == singular(name)
+	if at, found := places[name]; found && !isCertain {
+		suggestion := "move it to " + problem.Alternatives(at.paths)
+		return problem.Problem{Path: m.path, Message: "misplaced key", Suggestion: suggestion}, at.field
+	}
+	switch elsewhere := problem.Nearest(name, allNames); {
+	case near != "":
+		wrong.Suggestion, meant = problem.DidYouMean(problem.Quote(near)), s.field(near)
+	case s.stray != "" && document.KindOf(m.value) == document.String:
 		wrong.Suggestion = "move it to " + s.stray
-	} else if elsewhere := problem.Nearest(m.key.Value, allNames()); elsewhere != "" {
-		places, _ := placesOf(elsewhere)
-		wrong.Suggestion = problem.DidYouMean(problem.Alternatives(places))
+	case elsewhere != "":
+		wrong.Suggestion = problem.DidYouMean(problem.Alternatives(places[elsewhere].paths))
 	}
-	return wrong, nil
+	return wrong, meant
 }
 
 func singular(key string) string {
@@ -47,29 +74,33 @@ func foreign(key string) string {
 	return ""
 }
 
-// placesOf returns the paths of all keys of a name, in the order of the schema, and the key if there is only one.
-func placesOf(name string) (places []string, only *field) {
-	root.walk("", func(path string, f field) {
-		if f.name == name {
-			places, only = append(places, path), &f
-		}
-	})
-	if len(places) > 1 {
-		only = nil
-	}
-	return places, only
+// place is where the schema has keys of one name. The field is nil if there are several.
+type place struct {
+	paths []string
+	field *field
 }
 
-func allNames() []string {
-	var names []string
-	root.walk("", func(_ string, f field) { names = append(names, f.name) })
-	slices.Sort(names)
-	return slices.Compact(names)
+var (
+	places   = allPlaces()
+	allNames = slices.Sorted(maps.Keys(places))
+)
+
+func allPlaces() map[string]place {
+	all := map[string]place{}
+	root.walk("", func(path string, f *field) {
+		at := place{append(all[f.name].paths, path), f}
+		if len(at.paths) > 1 {
+			at.field = nil
+		}
+		all[f.name] = at
+	})
+	return all
 }
 
 // walk visits every known key below a schema.
-func (s *schema) walk(path string, visit func(path string, f field)) {
-	for _, f := range s.fields {
+func (s *schema) walk(path string, visit func(path string, f *field)) {
+	for i := range s.fields {
+		f := &s.fields[i]
 		at := problem.Key(path, f.name)
 		visit(at, f)
 		f.value.walk(at, visit)

@@ -62,78 +62,87 @@ func (c *checker) check(n *yaml.Node, s *schema, path string) {
 	}
 }
 
-// member is one key of an object with its value.
-type member struct{ key, value *yaml.Node }
+// member is one key of an object with its value, and the path to it.
+type member struct {
+	key, value *yaml.Node
+	path       string
+}
 
 func (c *checker) checkObject(n *yaml.Node, s *schema, path string) {
 	seen := map[string]*yaml.Node{}
 	var misspelled []string
 	refused := false
-	ignored := map[*yaml.Node]bool{}
 	for key, value := range document.Members(n) {
-		at := problem.Key(path, key.Value)
+		m := member{key, value, problem.Key(path, key.Value)}
 		if document.KindOf(key) == document.Refused {
 			refused = true
 			if s.each != nil {
-				c.checkFreeValue(value, s, at)
+				c.checkFreeValue(m, s)
 			}
 			continue
 		}
 		if first, found := seen[key.Value]; found {
 			c.problem(key, problem.Problem{
-				Path: at, Message: fmt.Sprintf("duplicate key, the first one is at %d:%d", first.Line, first.Column),
+				Path: m.path, Message: fmt.Sprintf("duplicate key, the first one is at %d:%d", first.Line, first.Column),
 			})
 		} else {
 			seen[key.Value] = key
 		}
-		m := member{key, value}
-		if s.each != nil {
-			c.checkFree(m, s, path, at)
-		} else if f := s.field(key.Value); f != nil {
-			c.checkKnown(m, f, at)
-		} else if meant, ignore := c.checkUnknown(n, m, s, at); ignore {
-			ignored[key], ignored[value] = true, true
-		} else if meant != nil {
-			misspelled = append(misspelled, meant.name)
+		switch f := s.field(key.Value); {
+		case s.each != nil:
+			c.checkFree(m, s, path)
+		case f != nil && f.name == key.Value:
+			c.checkKnown(m, f)
+		case f != nil && c.tolerant:
+			c.checkFolded(n, m, f)
+		default:
+			if meant := c.checkUnknown(n, m, s); meant != nil {
+				misspelled = append(misspelled, meant.name)
+			}
 		}
 	}
-	n.Content = slices.DeleteFunc(n.Content, func(child *yaml.Node) bool { return ignored[child] })
+	if !refused {
+		c.checkRequired(n, s, path, misspelled)
+	}
+}
+
+func (c *checker) checkRequired(n *yaml.Node, s *schema, path string, misspelled []string) {
 	for _, f := range s.fields {
-		if f.required && !refused && document.Get(n, f.name) == nil && !slices.Contains(misspelled, f.name) {
+		if f.required && document.Get(n, f.name) == nil && !slices.Contains(misspelled, f.name) {
 			c.problem(n, problem.Problem{Path: path, Message: fmt.Sprintf("key %q is missing", f.name), Expected: f.value.what})
 		}
 	}
 }
 
-func (c *checker) checkKnown(m member, f *field, at string) {
+func (c *checker) checkKnown(m member, f *field) {
 	// Null stands for an absent key, as encoding/json and thus Velero have it.
 	if document.KindOf(m.value) == document.Null {
 		return
 	}
 	if f.inert {
-		c.warn(m.key, at, "checked, but without effect")
+		c.warn(m.key, m.path, "checked, but without effect")
 	}
-	c.check(m.value, f.value, at)
+	c.check(m.value, f.value, m.path)
 }
 
 // checkFree checks one key of a map.
-func (c *checker) checkFree(m member, s *schema, path, at string) {
+func (c *checker) checkFree(m member, s *schema, path string) {
 	name := m.key.Value
-	if s.each.field(name) != nil && (!s.keyRule.valid(name) || document.KindOf(m.value) != document.Object) {
+	if f := s.each.field(name); f != nil && (!s.keyRule.valid(name) || document.KindOf(m.value) != document.Object) {
 		c.problem(m.key, problem.Problem{
-			Path: at, Message: "misplaced key", Found: name, Expected: s.keyRule.expected,
-			Suggestion: fmt.Sprintf("move it to %s.%s.%s", path, s.keyName, name),
+			Path: m.path, Message: "misplaced key", Found: name, Expected: s.keyRule.expected,
+			Suggestion: fmt.Sprintf("move it to %s.%s.%s", path, s.keyName, f.name),
 		})
 		return
 	}
-	c.checkText(m.key, s.keyRule, at)
-	c.checkFreeValue(m.value, s, at)
+	c.checkText(m.key, s.keyRule, m.path)
+	c.checkFreeValue(m, s)
 }
 
-func (c *checker) checkFreeValue(n *yaml.Node, s *schema, at string) {
+func (c *checker) checkFreeValue(m member, s *schema) {
 	// An entry that is null has no settings; a label or annotation that is null has no value.
-	if document.KindOf(n) != document.Null || s.each.kind != document.Object {
-		c.check(n, s.each, at)
+	if document.KindOf(m.value) != document.Null || s.each.kind != document.Object {
+		c.check(m.value, s.each, m.path)
 	}
 }
 
@@ -225,16 +234,14 @@ func objectSuggestion(n *yaml.Node) string {
 }
 
 func booleanSuggestion(n *yaml.Node) string {
-	text := strings.ToLower(n.Value)
-	switch {
-	case document.KindOf(n) == document.String && (text == "true" || text == "false"):
+	kind, text := document.KindOf(n), strings.ToLower(n.Value)
+	switch word := document.BooleanWord(text); {
+	case word != "":
+		return problem.DidYouMean(word)
+	case kind == document.String && (text == "true" || text == "false"):
 		return problem.DidYouMean(text + " without quotes")
-	case document.BooleanWord(text) != "":
-		return problem.DidYouMean(document.BooleanWord(text))
-	case document.KindOf(n) == document.Number && text == "1":
-		return problem.DidYouMean("true")
-	case document.KindOf(n) == document.Number && text == "0":
-		return problem.DidYouMean("false")
+	case kind == document.Number && (text == "0" || text == "1"):
+		return problem.DidYouMean(strconv.FormatBool(text == "1"))
 	default:
 		return ""
 	}
