@@ -17,11 +17,11 @@ import (
 	"github.com/node-agent/node-agent/pkg/controller/backuprepository"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/controller/podvolume"
 	"github.com/node-agent/node-agent/pkg/controller/queue"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // Requests per second of the leader, on average and in bursts: it works for the whole cluster.
@@ -57,7 +57,7 @@ func reconcile(
 	if err != nil {
 		return err
 	}
-	engine := transfer.Engine{
+	base := engine.Engine{
 		Options: options.transfers(configuration),
 		Client:  mgr.GetClient(),
 		Live:    mgr.GetAPIReader(),
@@ -67,7 +67,7 @@ func reconcile(
 		Queues:  &queue.Queues{},
 		Logs:    &moverpod.Logs{Read: readLog},
 	}
-	removers, err := addReconcilers(ctx, mgr, engine, configuration)
+	removers, err := addReconcilers(ctx, mgr, base, configuration)
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,8 @@ func reconcile(
 }
 
 // transfers are the settings of DataUploads and DataDownloads.
-func (o Options) transfers(configuration *live.Configuration) transfer.Options {
-	return transfer.Options{
+func (o Options) transfers(configuration *live.Configuration) engine.Options {
+	return engine.Options{
 		Namespace:      o.Namespace,
 		NodeName:       o.NodeName,
 		Config:         configuration.Config,
@@ -114,21 +114,21 @@ func (o Options) transfers(configuration *live.Configuration) transfer.Options {
 // addReconcilers sets up the reconcilers of DataUploads and DataDownloads, which wait for each other in the same queues. It
 // returns them as those who know what was made for each kind.
 func addReconcilers(
-	ctx context.Context, mgr ctrl.Manager, engine transfer.Engine, configuration *live.Configuration,
+	ctx context.Context, mgr ctrl.Manager, base engine.Engine, configuration *live.Configuration,
 ) (map[string]sweep.Remover, error) {
-	if err := transfer.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := engine.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	if err := countNodes(ctx, mgr.GetCache()); err != nil {
 		return nil, err
 	}
-	engine.ConfigChanges = configuration.Changes()
-	uploads := dataupload.New(engine)
+	base.ConfigChanges = configuration.Changes()
+	uploads := dataupload.New(base)
 	if err := uploads.SetupWithManager(ctx, mgr); err != nil {
 		return nil, err
 	}
-	engine.ConfigChanges = configuration.Changes()
-	downloads := datadownload.New(engine)
+	base.ConfigChanges = configuration.Changes()
+	downloads := datadownload.New(base)
 	if err := downloads.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func newManager(
 	restConfig := rest.CopyConfig(options.RESTConfig)
 	restConfig.QPS, restConfig.Burst = leaderQPS, leaderBurst
 	restConfig.Wrap(now.Wrap)
-	cacheOptions := transfer.CacheOptions(options.Namespace)
+	cacheOptions := engine.CacheOptions(options.Namespace)
 	configuration.LimitCache(&cacheOptions)
 	cacheOptions.DefaultWatchErrorHandler = failures.record
 	mgr, err = ctrl.NewManager(restConfig, ctrl.Options{

@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 )
@@ -97,7 +97,7 @@ func (s *standstill) look(ctx context.Context) {
 	if why == "" || !told {
 		return
 	}
-	unattended := transfer.Unattended{Namespace: s.options.Namespace, Client: s.client, Events: s.events}
+	unattended := engine.Unattended{Namespace: s.options.Namespace, Client: s.client, Events: s.events}
 	if err := unattended.Tell(ctx, why); err != nil {
 		s.options.Log.WithError(err).Debug("cannot tell the dataUploads that no agent works on them")
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/clustertime"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
 // NewSweeper makes a sweeper that needs no leader and no cache: it reads from the API server only.
@@ -33,8 +33,8 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 	if err := checkServed(live.RESTMapper()); err != nil {
 		return nil, err
 	}
-	engine := transfer.Engine{
-		Options: transfer.Options{Namespace: namespace}, Client: live, Live: live, Clock: now, Log: log,
+	base := engine.Engine{
+		Options: engine.Options{Namespace: namespace}, Client: live, Live: live, Clock: now, Log: log,
 	}
 	return &sweep.Sweeper{
 		Namespace: namespace,
@@ -42,7 +42,7 @@ func NewSweeper(restConfig *rest.Config, namespace string, grace time.Duration, 
 		Reader:    live,
 		Live:      live,
 		Removers: map[string]sweep.Remover{
-			v2alpha1.KindDataUpload: dataupload.New(engine), v2alpha1.KindDataDownload: datadownload.New(engine),
+			v2alpha1.KindDataUpload: dataupload.New(base), v2alpha1.KindDataDownload: datadownload.New(base),
 		},
 		Clock: now,
 		Log:   log,

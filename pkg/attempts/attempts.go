@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -65,4 +66,31 @@ func Record(obj metav1.Object, lost Lost) {
 	}
 	annotations[Annotation] = string(list)
 	obj.SetAnnotations(annotations)
+}
+
+// About says which attempt a message is about, of how many there may be, and what became of those before. The first one is not
+// mentioned.
+func About(obj metav1.Object, most int, message string) string {
+	number := Number(obj)
+	if number == 1 {
+		return message
+	}
+	head := fmt.Sprintf("attempt %d of %d", number, most)
+	if message != "" {
+		head += ": " + message
+	}
+	return head + "; " + History(obj)
+}
+
+// History says what became of the lost attempts.
+func History(obj metav1.Object) string {
+	var lines []string
+	for i, lost := range LostBy(obj) {
+		where := ""
+		if lost.Node != "" {
+			where = " on node " + lost.Node
+		}
+		lines = append(lines, fmt.Sprintf("attempt %d%s was lost: %s", i+1, where, lost.Reason))
+	}
+	return strings.Join(lines, "; ")
 }

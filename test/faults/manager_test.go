@@ -24,8 +24,8 @@ import (
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/queue"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -150,11 +150,11 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 		return watches
 	})
 	mgr, err := ctrl.NewManager(through, ctrl.Options{
-		Scheme: live.Scheme(), Cache: transfer.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
+		Scheme: live.Scheme(), Cache: engine.CacheOptions(cluster.Velero), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
-	engine := transfer.Engine{
-		Options: transfer.Options{
+	base := engine.Engine{
+		Options: engine.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: manySlots,
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
@@ -162,9 +162,9 @@ func startManager(ctx context.Context, watches *badWatches, log logrus.FieldLogg
 		Log: log, Queues: &queue.Queues{},
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	Expect(transfer.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
-	Expect(dataupload.New(engine).SetupWithManager(running, mgr)).To(Succeed())
-	Expect(datadownload.New(engine).SetupWithManager(mgr)).To(Succeed())
+	Expect(engine.AddIndexes(running, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(dataupload.New(base).SetupWithManager(running, mgr)).To(Succeed())
+	Expect(datadownload.New(base).SetupWithManager(mgr)).To(Succeed())
 	ended := make(chan struct{})
 	go func() {
 		defer GinkgoRecover()

@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 )
@@ -22,7 +22,7 @@ type movement interface {
 	// prepare makes what is there before the object.
 	prepare(ctx context.Context)
 	// reconciler is the one of the kind.
-	reconciler(engine transfer.Engine) reconcile.Reconciler
+	reconciler(base engine.Engine) reconcile.Reconciler
 	// observe adds to a moment what only this kind has.
 	observe(ctx context.Context, m *moment)
 	// step lets those of the cluster's other controllers take a step that only this kind needs.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -74,8 +74,8 @@ func (d *restore) Forget(ctx context.Context) {
 // directory is where the data of a PersistentVolume is.
 func directory(volume string) string { return filepath.Join(store.dir, volume) }
 
-func (*restore) reconciler(engine transfer.Engine) reconcile.Reconciler {
-	return datadownload.New(engine)
+func (*restore) reconciler(base engine.Engine) reconcile.Reconciler {
+	return datadownload.New(base)
 }
 
 func (d *restore) observe(ctx context.Context, m *moment) {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/test/cluster"
 )
 
@@ -188,8 +188,8 @@ func (r *run) restart(ctx context.Context) {
 		cached = r.conditions.alter(cached)
 	}
 	configured := r.config
-	r.agent = r.reconciler(transfer.Engine{
-		Options: transfer.Options{
+	r.agent = r.reconciler(engine.Engine{
+		Options: engine.Options{
 			Namespace: cluster.Velero, NodeName: "agent-node", Config: func() *config.Config { return configured },
 			PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},

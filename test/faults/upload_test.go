@@ -14,7 +14,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/mover"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/test/cluster"
@@ -51,8 +51,8 @@ func (u *upload) Forget(ctx context.Context) {
 	Expect(os.RemoveAll(u.volume)).To(Succeed())
 }
 
-func (*upload) reconciler(engine transfer.Engine) reconcile.Reconciler {
-	return dataupload.New(engine)
+func (*upload) reconciler(base engine.Engine) reconcile.Reconciler {
+	return dataupload.New(base)
 }
 
 func (u *upload) observe(_ context.Context, m *moment) {

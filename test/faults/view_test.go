@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/test/cluster"
 	"github.com/node-agent/node-agent/test/controlplane"
 )
@@ -49,10 +49,10 @@ func newView(ctx context.Context, live client.Client, lag *rand.Rand) (*view, er
 		live: live, options: map[reflect.Type]cache.ByObject{}, indexes: map[string]client.IndexerFunc{},
 		kinds: map[schema.GroupVersionKind]*kindView{}, lag: lag,
 	}
-	for obj, options := range transfer.CacheOptions(cluster.Velero).ByObject {
+	for obj, options := range engine.CacheOptions(cluster.Velero).ByObject {
 		v.options[reflect.TypeOf(obj)] = options
 	}
-	if err := transfer.AddIndexes(ctx, v); err != nil {
+	if err := engine.AddIndexes(ctx, v); err != nil {
 		return nil, err
 	}
 	return v, dataupload.AddIndexes(ctx, v)

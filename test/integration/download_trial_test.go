@@ -18,7 +18,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/datadownload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/test/cluster"
 )
@@ -51,8 +51,8 @@ func newDownload(changes ...func(*download)) *download {
 	log := logrus.New()
 	log.SetOutput(GinkgoWriter)
 	d.client = &fragileClient{Client: cached}
-	d.r = datadownload.New(transfer.Engine{
-		Options: transfer.Options{
+	d.r = datadownload.New(engine.Engine{
+		Options: engine.Options{
 			Namespace: velero, NodeName: "agent-node", Config: config.Default, PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: d.client, Live: live, Events: d.recorder, Clock: d.clock, Log: log,
@@ -66,7 +66,7 @@ func newDownload(changes ...func(*download)) *download {
 // restart forgets everything that a process can forget.
 func (d *download) restart() {
 	d.client.dead = false
-	d.r = datadownload.New(transfer.Engine{
+	d.r = datadownload.New(engine.Engine{
 		Options: d.r.Options, Client: d.client, Live: d.r.Live, Events: d.r.Events, Clock: d.r.Clock, Log: d.r.Log,
 	})
 }

@@ -17,7 +17,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/logging"
 	"github.com/node-agent/node-agent/test/cluster"
 	"github.com/node-agent/node-agent/test/controlplane"
@@ -69,13 +69,13 @@ var _ = BeforeSuite(func() {
 
 	mgr, err := ctrl.NewManager(plane.Config, ctrl.Options{
 		Scheme:  scheme,
-		Cache:   transfer.CacheOptions(velero),
+		Cache:   engine.CacheOptions(velero),
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	cached, reconcilerCache = mgr.GetClient(), mgr.GetCache()
 	ctx, stop := context.WithCancel(context.Background())
-	Expect(transfer.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
+	Expect(engine.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	Expect(dataupload.AddIndexes(ctx, mgr.GetFieldIndexer())).To(Succeed())
 	ended := make(chan struct{})
 	go func() {

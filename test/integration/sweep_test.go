@@ -21,6 +21,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/sweep"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -450,7 +451,7 @@ func sweeperOf(s *sweeping, reader client.Client) *sweep.Sweeper {
 	return &sweep.Sweeper{
 		Namespace: s.Namespace, Grace: s.Grace, Reader: reader, Live: live, Clock: s.clock, Log: s.Log,
 		Removers: map[string]sweep.Remover{v2alpha1.KindDataUpload: dataupload.New(
-			transfer.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log})},
+			engine.Engine{Options: s.t.r.Options, Client: reader, Live: live, Clock: s.clock, Log: s.Log})},
 	}
 }
 

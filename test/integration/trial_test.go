@@ -24,7 +24,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
 	"github.com/node-agent/node-agent/pkg/controller/dataupload"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -65,8 +65,8 @@ func newTrial(changes ...func(*trial)) *trial {
 	}
 	log := logrus.New()
 	log.SetOutput(GinkgoWriter)
-	t.r = dataupload.New(transfer.Engine{
-		Options: transfer.Options{
+	t.r = dataupload.New(engine.Engine{
+		Options: engine.Options{
 			Namespace: velero, NodeName: "agent-node", Config: config.Default, PrepareTimeout: prepareTimeout, MaxAttempts: maxAttempts,
 		},
 		Client: cached, Live: live, Events: t.recorder, Clock: t.clock, Log: log,
@@ -258,7 +258,7 @@ func drain(recorder *events.FakeRecorder) []string {
 
 // restart forgets everything that a process can forget.
 func (t *trial) restart() {
-	t.r = dataupload.New(transfer.Engine{
+	t.r = dataupload.New(engine.Engine{
 		Options: t.r.Options, Client: t.r.Client, Live: t.r.Live, Events: t.r.Events, Clock: t.r.Clock, Log: t.r.Log,
 	})
 }

@@ -7,14 +7,14 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // admit accepts a DataDownload whose target PVC is there, or refuses one that nobody could serve.
 func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if message := invalid(&s.dd.Spec); message != "" {
-		return transfer.End(v2alpha1.PhaseFailed, message)
+		return engine.End(v2alpha1.PhaseFailed, message)
 	}
 	target, err := r.target(ctx, s.dd.Spec.TargetVolume)
 	if err != nil {
@@ -23,7 +23,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if target == nil {
 		// Velero's restore may make the DataDownload before the PVC. The prepare timeout does not run meanwhile.
 		volume := s.dd.Spec.TargetVolume
-		return transfer.WaitFor(s.targetPeriod(), waiting.Reason{
+		return engine.WaitFor(s.targetPeriod(), waiting.Reason{
 			Code: targetMissing, Expected: true,
 			Message: fmt.Sprintf("target PVC %s/%s is not there yet", volume.Namespace, volume.PVC),
 		})
@@ -51,8 +51,8 @@ func (r *Reconciler) warnIfSmall(s *scope) {
 // invalid says what is wrong with a spec, or nothing.
 func invalid(spec *v2alpha1.DataDownloadSpec) string {
 	switch {
-	case transfer.RefusedDataMover(spec.DataMover) != "":
-		return transfer.RefusedDataMover(spec.DataMover)
+	case engine.RefusedDataMover(spec.DataMover) != "":
+		return engine.RefusedDataMover(spec.DataMover)
 	case spec.SnapshotID == "":
 		return "spec.snapshotID is empty: the DataUpload that it comes from did not complete"
 	case spec.TargetVolume.PVC == "":

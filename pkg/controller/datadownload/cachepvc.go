@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -38,10 +39,10 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 	case err != nil:
 		return err
 	case class == nil:
-		return transfer.Waitf(cachePVCRefused,
+		return engine.Waitf(cachePVCRefused,
 			"cachePVC: storage class %q not found", s.config.CachePVC.StorageClass)
 	case class.ReclaimPolicy != nil && *class.ReclaimPolicy != corev1.PersistentVolumeReclaimDelete:
-		return transfer.Waitf(cachePVCRefused,
+		return engine.Waitf(cachePVCRefused,
 			"cachePVC: storage class %q has reclaim policy %s, so that each restore would leave a volume behind; it must be Delete",
 			class.Name, *class.ReclaimPolicy)
 	}
@@ -50,7 +51,7 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 		limit = expose.DefaultCacheLimit
 	}
 	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(limit))
-	_, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "cachePVC", desired)
+	_, err = transfer.Ensure(ctx, r.Steps, s.Scope, "cachePVC", desired)
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 // cleanUp removes everything that was made for a DataDownload that has ended, and in the end the finalizer. A volume that
 // belongs to the target PVC is not part of that, however the DataDownload has ended.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) error {
-	return transfer.CleanUp(ctx, &r.Engine, s, append(r.removeVolumes(), r.removeCopies, r.checkNothingMissed))
+	return transfer.CleanUp(ctx, r.Steps, s, append(r.removeVolumes(), r.removeCopies, r.checkNothingMissed))
 }
 
 // removeVolumes are the removals of restorePVC, cachePVC and what uses them, after what becomes of a restored volume is decided.

@@ -11,25 +11,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // Reconciler moves DataDownloads from New to Completed, Failed or Canceled.
 type Reconciler struct {
-	transfer.Engine
+	transfer.Steps
 
-	steps []transfer.Step[*scope]
+	steps []engine.Step[*scope]
 }
 
 // New makes a Reconciler of an engine.
-func New(engine transfer.Engine) *Reconciler {
+func New(base engine.Engine) *Reconciler {
 	r := &Reconciler{}
-	r.Engine = engine.For(transfer.Kind{
+	r.Engine = base.For(engine.Kind{
 		Words:       expose.WordsFor(v2alpha1.KindDataDownload),
 		New:         func() v2alpha1.Transfer { return &v2alpha1.DataDownload{} },
 		Succeed:     succeed,
-		FailureHint: func(*transfer.Scope, string) string { return "" },
+		FailureHint: func(*engine.Scope, string) string { return "" },
 		Completed:   completed,
 	})
 	r.steps = r.allSteps()
@@ -38,11 +39,11 @@ func New(engine transfer.Engine) *Reconciler {
 
 // Reconcile makes one pass over a DataDownload.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	return transfer.Reconcile(ctx, &r.Engine, request, r.observe, r.steps)
+	return engine.Reconcile(ctx, r.Engine, request, r.observe, r.steps)
 }
 
 // allSteps are in the order in which a DataDownload meets them.
-func (r *Reconciler) allSteps() []transfer.Step[*scope] {
+func (r *Reconciler) allSteps() []engine.Step[*scope] {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -51,8 +52,8 @@ func (r *Reconciler) allSteps() []transfer.Step[*scope] {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	shared := transfer.Shared[*scope]
-	return []transfer.Step[*scope]{
+	shared := engine.Shared[*scope]
+	return []engine.Step[*scope]{
 		{Name: "guard", Phases: in(isNew), Run: guard},
 		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: r.cancel},
 		{Name: "admit", Phases: in(isNew), Run: r.admit},

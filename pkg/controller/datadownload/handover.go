@@ -11,6 +11,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/attempts"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/notice"
@@ -55,7 +56,7 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 		return err
 	}
 	if remaining := attempts.FreeFrom(s.dd).Sub(s.Now); remaining > 0 {
-		return transfer.WaitFor(remaining, s.handingOver(h, "the mover of a lost attempt may still write to it"))
+		return engine.WaitFor(remaining, s.handingOver(h, "the mover of a lost attempt may still write to it"))
 	}
 	waitsFor := ""
 	if !h.done() {
@@ -67,10 +68,10 @@ func (r *Reconciler) handOver(ctx context.Context, s *scope) error {
 	case err != nil:
 		return err
 	case waitsFor != "":
-		return transfer.WaitFor(s.handOverPeriod(), s.handingOver(h, waitsFor))
+		return engine.WaitFor(s.handOverPeriod(), s.handingOver(h, waitsFor))
 	}
 	s.Notices = s.restored.Notices
-	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, notice.Text(s.Notices)))
+	return engine.End(v2alpha1.PhaseCompleted, r.InAttempt(s.Scope, notice.Text(s.Notices)))
 }
 
 func (s *scope) handOverPeriod() time.Duration {
@@ -126,11 +127,11 @@ func (h *handOver) possible(s *scope) error {
 	name := s.dd.Spec.TargetVolume.Namespace + "/" + s.dd.Spec.TargetVolume.PVC
 	switch {
 	case h.pv == nil || transfer.IsDeleting(h.pv):
-		return transfer.Failf("restored volume %s is gone before target PVC %s was bound to it", s.restored.Volume, name)
+		return engine.Failf("restored volume %s is gone before target PVC %s was bound to it", s.restored.Volume, name)
 	case h.target == nil:
-		return transfer.Failf("target PVC %s is gone before the restored volume was handed over to it", name)
+		return engine.Failf("target PVC %s is gone before the restored volume was handed over to it", name)
 	case h.target.Spec.VolumeName != "" && h.target.Spec.VolumeName != h.pv.Name:
-		return transfer.Failf("target PVC %s was bound to another volume, %s, while its data was restored",
+		return engine.Failf("target PVC %s was bound to another volume, %s, while its data was restored",
 			name, h.target.Spec.VolumeName)
 	default:
 		return nil
@@ -152,7 +153,7 @@ func (h *handOver) bound() bool {
 func (r *Reconciler) patch(ctx context.Context, h *handOver, doing string, change func(*corev1.PersistentVolume) error) error {
 	before := h.pv.DeepCopy()
 	if err := change(h.pv); err != nil {
-		return transfer.Failf("%s: %v", doing, err)
+		return engine.Failf("%s: %v", doing, err)
 	}
 	if err := r.Client.Patch(ctx, h.pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("%s, restored volume %s: %w", doing, h.pv.Name, err)

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -18,7 +19,7 @@ func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restore pod", pod); err != nil {
+		if s.Pod, err = transfer.Ensure(ctx, r.Steps, s.Scope, "restore pod", pod); err != nil {
 			return err
 		}
 	}
@@ -26,7 +27,7 @@ func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) error {
 		return err
 	}
 	if transfer.IsDeleting(s.Pod) {
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"restore pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
 	return nil
@@ -47,7 +48,7 @@ func (r *Reconciler) dropMisplaced(ctx context.Context, s *scope) error {
 	if err := r.Delete(ctx, "restore pod", s.Pod); err != nil {
 		return err
 	}
-	return transfer.Again()
+	return engine.Again()
 }
 
 // restorePod gathers what the restore pod is built from.

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -16,12 +17,12 @@ func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) error {
 	if s.PVC == nil {
 		var err error
 		desired := expose.RestorePVC(s.dd, s.target)
-		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "restorePVC", desired); err != nil {
+		if s.PVC, err = transfer.Ensure(ctx, r.Steps, s.Scope, "restorePVC", desired); err != nil {
 			return err
 		}
 	}
 	if transfer.IsDeleting(s.PVC) {
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
 	if s.PVC.Status.Phase == corev1.ClaimBound {
@@ -52,6 +53,6 @@ func (r *Reconciler) lookUpPVC(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var err error
-	s.PVC, err = transfer.Owned(ctx, r.Live, s.dd, &corev1.PersistentVolumeClaim{})
+	s.PVC, err = engine.Owned(ctx, r.Live, s.dd, &corev1.PersistentVolumeClaim{})
 	return err
 }

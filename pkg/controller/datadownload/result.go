@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/queue"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/mover/result"
 	"github.com/node-agent/node-agent/pkg/notice"
 )
@@ -39,16 +39,16 @@ func restoredOf(dd *v2alpha1.DataDownload) *restored {
 }
 
 // succeed takes the result of the restore pod over. The DataDownload ends when the target PVC has the volume.
-func succeed(s *transfer.Scope, terminationMessage string) error {
+func succeed(s *engine.Scope, terminationMessage string) error {
 	status := s.Status()
 	moved, err := result.ParseRestored(terminationMessage)
 	switch {
 	case err != nil:
-		return transfer.Failf("restore pod succeeded, but left no usable result: %v", err)
+		return engine.Failf("restore pod succeeded, but left no usable result: %v", err)
 	case status.Phase == v2alpha1.PhaseCanceling:
-		return transfer.End(v2alpha1.PhaseCanceled, status.Message)
+		return engine.End(v2alpha1.PhaseCanceled, status.Message)
 	case s.PVC == nil || s.PVC.Spec.VolumeName == "":
-		return transfer.Failf("restore pod succeeded, but the restorePVC is gone, and the data with it")
+		return engine.Failf("restore pod succeeded, but the restorePVC is gone, and the data with it")
 	}
 	text, err := json.Marshal(restored{
 		Volume: s.PVC.Spec.VolumeName, Bytes: moved.TotalBytes, At: metav1.Time{Time: s.Now}, Notices: moved.Notices,
@@ -56,17 +56,17 @@ func succeed(s *transfer.Scope, terminationMessage string) error {
 	if err != nil {
 		panic(fmt.Sprintf("marshal result: %v", err)) // strings and numbers can always be marshalled
 	}
-	transfer.SetAnnotation(s.Object, queue.RestoredAnnotation, string(text))
+	engine.SetAnnotation(s.Object, queue.RestoredAnnotation, string(text))
 	status.Phase = v2alpha1.PhaseInProgress // a pod that ended at once may not have been seen to start
 	if status.StartTimestamp == nil {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}
 	}
 	status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
-	return transfer.Again()
+	return engine.Again()
 }
 
 // completed tells about a success.
-func completed(s *transfer.Scope) string {
+func completed(s *engine.Scope) string {
 	dd := s.Object.(*v2alpha1.DataDownload)
 	s.Log.WithField("phase", dd.Status.Phase).WithField("volume", volumeOf(dd)).Info("completed")
 	return fmt.Sprintf("%d bytes restored into volume %s of PVC %s/%s", dd.Status.Progress.TotalBytes, volumeOf(dd),

@@ -7,12 +7,12 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 )
 
 // scope holds what one pass over a DataDownload has read and decided.
 type scope struct {
-	*transfer.Scope
+	*engine.Scope
 	// dd is the Object of the Scope.
 	dd *v2alpha1.DataDownload
 
@@ -24,15 +24,15 @@ type scope struct {
 	restored *restored
 }
 
-func newScope(s *transfer.Scope) *scope {
+func newScope(s *engine.Scope) *scope {
 	dd := s.Object.(*v2alpha1.DataDownload)
 	return &scope{Scope: s, dd: dd, restored: restoredOf(dd)}
 }
 
 // observe reads what exists for DataDownloads only.
-func (r *Reconciler) observe(_ context.Context, shared *transfer.Scope) (*scope, error) {
+func (r *Reconciler) observe(_ context.Context, shared *engine.Scope) (*scope, error) {
 	s := newScope(shared)
-	s.use(transfer.Configuration(shared, config.Download{}))
+	s.use(engine.Configuration(shared, config.Download{}))
 	return s, nil
 }
 

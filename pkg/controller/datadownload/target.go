@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
@@ -51,9 +52,9 @@ func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) error {
 	}
 	switch {
 	case s.target == nil:
-		return transfer.Failf("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
+		return engine.Failf("target PVC %s/%s is gone", volume.Namespace, volume.PVC)
 	case s.target.Spec.VolumeName != "":
-		return transfer.Failf("target PVC %s/%s is bound to volume %s already",
+		return engine.Failf("target PVC %s/%s is bound to volume %s already",
 			volume.Namespace, volume.PVC, s.target.Spec.VolumeName)
 	case s.config.IgnoreDelayBinding, expose.SelectedNode(s.target) != "", s.hasVolume():
 		return nil
@@ -62,7 +63,7 @@ func (r *Reconciler) awaitTarget(ctx context.Context, s *scope) error {
 	if err != nil || class == nil || !transfer.DelaysBinding(class) {
 		return err // a class that is missing keeps the restorePVC from being bound, which says so
 	}
-	return transfer.WaitFor(s.targetPeriod(), waiting.Reason{
+	return engine.WaitFor(s.targetPeriod(), waiting.Reason{
 		Code: targetUnused, Expected: true,
 		Message: fmt.Sprintf("target PVC %s/%s waits for a pod that uses it: storage class %q binds with the first consumer",
 			volume.Namespace, volume.PVC, class.Name),

@@ -4,14 +4,14 @@ import (
 	"context"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 )
 
 // admit accepts a DataUpload, or refuses one that nobody could serve. The finalizer comes in the same write, before
 // anything is made that it must guard.
 func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	if message := invalid(&s.du.Spec); message != "" {
-		return transfer.End(v2alpha1.PhaseFailed, message)
+		return engine.End(v2alpha1.PhaseFailed, message)
 	}
 	if err := r.AwaitPreparation(ctx, s.Scope); err != nil {
 		return err
@@ -27,8 +27,8 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 // invalid says what is wrong with a spec, or nothing.
 func invalid(spec *v2alpha1.DataUploadSpec) string {
 	switch {
-	case transfer.RefusedDataMover(spec.DataMover) != "":
-		return transfer.RefusedDataMover(spec.DataMover)
+	case engine.RefusedDataMover(spec.DataMover) != "":
+		return engine.RefusedDataMover(spec.DataMover)
 	case spec.SnapshotType != v2alpha1.SnapshotTypeCSI:
 		return "spec.snapshotType is \"" + string(spec.SnapshotType) + "\", expected \"CSI\""
 	case spec.CSISnapshot == nil:

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -16,12 +17,12 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if s.Pod, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backup pod", pod); err != nil {
+		if s.Pod, err = transfer.Ensure(ctx, r.Steps, s.Scope, "backup pod", pod); err != nil {
 			return err
 		}
 	}
 	if transfer.IsDeleting(s.Pod) {
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"backup pod %s/%s is being deleted", s.Pod.Namespace, s.Pod.Name)
 	}
 	return nil

@@ -3,6 +3,7 @@ package dataupload
 import (
 	"context"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -14,12 +15,12 @@ func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) error {
 		if err != nil {
 			return err
 		}
-		if s.PVC, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "backupPVC", expose.BackupPVC(s.du, s.section, volume)); err != nil {
+		if s.PVC, err = transfer.Ensure(ctx, r.Steps, s.Scope, "backupPVC", expose.BackupPVC(s.du, s.section, volume)); err != nil {
 			return err
 		}
 	}
 	if transfer.IsDeleting(s.PVC) {
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"backupPVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 // snapshot, the copies of what the driver needed for them, in the end the finalizer. The PV goes before the snapshot, because
 // a clone whose snapshot is deleted first makes some storage systems copy all of it.
 func (r *Reconciler) cleanUp(ctx context.Context, s *scope) error {
-	return transfer.CleanUp(ctx, &r.Engine, s, append(r.removeVolume(),
+	return transfer.CleanUp(ctx, r.Steps, s, append(r.removeVolume(),
 		r.removeSnapshots, r.removeCopies, r.checkNothingMissed, r.leaveToVelero))
 }
 

@@ -7,6 +7,7 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -53,7 +54,7 @@ func (r *Reconciler) knowOwner(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var err error
-	s.aliasContent, err = transfer.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	s.aliasContent, err = engine.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
@@ -16,20 +17,20 @@ import (
 
 // Reconciler moves DataUploads from New to Completed, Failed or Canceled.
 type Reconciler struct {
-	transfer.Engine
+	transfer.Steps
 
-	steps []transfer.Step[*scope]
+	steps []engine.Step[*scope]
 }
 
 // New makes a Reconciler of an engine.
-func New(engine transfer.Engine) *Reconciler {
+func New(base engine.Engine) *Reconciler {
 	r := &Reconciler{}
-	r.Engine = engine.For(transfer.Kind{
+	r.Engine = base.For(engine.Kind{
 		Words:            expose.WordsFor(v2alpha1.KindDataUpload),
 		New:              func() v2alpha1.Transfer { return &v2alpha1.DataUpload{} },
 		WritesRepository: true,
 		Succeed:          r.succeed,
-		FailureHint: func(s *transfer.Scope, failure string) string {
+		FailureHint: func(s *engine.Scope, failure string) string {
 			return waiting.FailureHint(s.Pod, s.Class, failure)
 		},
 		Completed: completed,
@@ -40,11 +41,11 @@ func New(engine transfer.Engine) *Reconciler {
 
 // Reconcile makes one pass over a DataUpload.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	return transfer.Reconcile(ctx, &r.Engine, request, r.observe, r.steps)
+	return engine.Reconcile(ctx, r.Engine, request, r.observe, r.steps)
 }
 
 // allSteps are in the order in which a DataUpload meets them.
-func (r *Reconciler) allSteps() []transfer.Step[*scope] {
+func (r *Reconciler) allSteps() []engine.Step[*scope] {
 	const (
 		isNew      = v2alpha1.PhaseNew
 		accepted   = v2alpha1.PhaseAccepted
@@ -53,8 +54,8 @@ func (r *Reconciler) allSteps() []transfer.Step[*scope] {
 	)
 	in := func(phases ...v2alpha1.Phase) []v2alpha1.Phase { return phases }
 	ended := in(v2alpha1.PhaseCanceled, v2alpha1.PhaseCompleted, v2alpha1.PhaseFailed)
-	shared := transfer.Shared[*scope]
-	return []transfer.Step[*scope]{
+	shared := engine.Shared[*scope]
+	return []engine.Step[*scope]{
 		{Name: "guard", Phases: in(isNew), Run: guard},
 		{Name: "cancel", Phases: in(isNew, accepted, prepared, inProgress), Run: shared(r.Cancel)},
 		{Name: "admit", Phases: in(isNew), Run: r.admit},

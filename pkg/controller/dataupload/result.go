@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/metrics"
 	"github.com/node-agent/node-agent/pkg/mover/result"
@@ -15,10 +15,10 @@ import (
 const emptyVolume = "volume was empty so no data was upload"
 
 // succeed takes the result of the backup pod over.
-func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) error {
+func (r *Reconciler) succeed(s *engine.Scope, terminationMessage string) error {
 	moved, err := result.Parse(terminationMessage)
 	if err != nil {
-		return transfer.Failf("backup pod succeeded, but left no usable result: %v", err)
+		return engine.Failf("backup pod succeeded, but left no usable result: %v", err)
 	}
 	s.Notices = moved.Notices
 	message := notice.Text(s.Notices)
@@ -30,11 +30,11 @@ func (r *Reconciler) succeed(s *transfer.Scope, terminationMessage string) error
 	du.Status.SnapshotID = moved.SnapshotID
 	du.Status.IncrementalBytes = moved.IncrementalBytes
 	du.Status.Progress = v2alpha1.DataMoveOperationProgress{TotalBytes: moved.TotalBytes, BytesDone: moved.TotalBytes}
-	return transfer.End(v2alpha1.PhaseCompleted, r.InAttempt(s, message))
+	return engine.End(v2alpha1.PhaseCompleted, r.InAttempt(s, message))
 }
 
 // completed tells about a success.
-func completed(s *transfer.Scope) string {
+func completed(s *engine.Scope) string {
 	status := s.Object.(*v2alpha1.DataUpload).Status
 	s.Log.WithField("phase", status.Phase).WithField("snapshotID", status.SnapshotID).Info("completed")
 	metrics.ObserveIncremental(status.IncrementalBytes)

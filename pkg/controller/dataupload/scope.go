@@ -7,13 +7,13 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 // scope holds what one pass over a DataUpload has read and decided.
 type scope struct {
-	*transfer.Scope
+	*engine.Scope
 	// du is the Object of the Scope.
 	du *v2alpha1.DataUpload
 
@@ -29,23 +29,23 @@ type scope struct {
 	volume *expose.Volume
 }
 
-func newScope(s *transfer.Scope) *scope {
+func newScope(s *engine.Scope) *scope {
 	return &scope{Scope: s, du: s.Object.(*v2alpha1.DataUpload)}
 }
 
 // observe reads what exists for DataUploads only.
-func (r *Reconciler) observe(ctx context.Context, shared *transfer.Scope) (*scope, error) {
+func (r *Reconciler) observe(ctx context.Context, shared *engine.Scope) (*scope, error) {
 	s := newScope(shared)
 	if snapshot := s.du.Spec.CSISnapshot; snapshot != nil {
 		s.Class = snapshot.StorageClass
-		s.config = transfer.Configuration(shared, r.Config().ForUpload(snapshot.StorageClass))
+		s.config = engine.Configuration(shared, r.Config().ForUpload(snapshot.StorageClass))
 		s.section = s.config.BackupPVC
 	}
 	s.Configured, s.ConfiguredBy = s.config.Summary(), s.config.Source
 	var err error
-	if s.alias, err = transfer.Owned(ctx, r.Client, s.du, &snapshotv1.VolumeSnapshot{}); err != nil {
+	if s.alias, err = engine.Owned(ctx, r.Client, s.du, &snapshotv1.VolumeSnapshot{}); err != nil {
 		return nil, err
 	}
-	s.aliasContent, err = transfer.Owned(ctx, r.Client, s.du, &snapshotv1.VolumeSnapshotContent{})
+	s.aliasContent, err = engine.Owned(ctx, r.Client, s.du, &snapshotv1.VolumeSnapshotContent{})
 	return s, err
 }

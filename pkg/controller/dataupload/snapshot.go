@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
@@ -23,13 +24,13 @@ func (r *Reconciler) ensureSnapshot(ctx context.Context, s *scope) error {
 	}
 	switch {
 	case transfer.IsDeleting(s.aliasContent):
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"volumesnapshotcontent %s is being deleted", s.aliasContent.Name)
 	case transfer.IsDeleting(s.alias):
-		return transfer.Waitf(transfer.BeingDeleted,
+		return engine.Waitf(transfer.BeingDeleted,
 			"volumesnapshot %s/%s is being deleted", s.alias.Namespace, s.alias.Name)
 	case !expose.IsReady(s.alias):
-		return transfer.Wait(waiting.ForSnapshot(s.alias))
+		return engine.Wait(waiting.ForSnapshot(s.alias))
 	}
 	return r.takeOver(ctx, s)
 }
@@ -48,7 +49,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 	}
 	if s.aliasContent == nil {
 		if source == nil {
-			return transfer.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
+			return engine.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshot %s/%s not found",
 				s.du.Spec.SourceNamespace, s.du.Spec.CSISnapshot.VolumeSnapshot)
 		}
 		if err := r.makeAliasContent(ctx, s, source); err != nil {
@@ -61,7 +62,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 			annotations = source.Annotations
 		}
 		alias := expose.AliasSnapshot(s.du, s.aliasContent, annotations)
-		s.alias, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshot", alias)
+		s.alias, err = transfer.Ensure(ctx, r.Steps, s.Scope, "volumesnapshot", alias)
 	}
 	return err
 }
@@ -69,7 +70,7 @@ func (r *Reconciler) makeAlias(ctx context.Context, s *scope) error {
 // adoptAliasContent finds a content that stock Velero has made before it was replaced. The cache holds marked ones only, so it is
 // marked.
 func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
-	content, err := transfer.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
+	content, err := engine.Owned(ctx, r.Live, s.du, &snapshotv1.VolumeSnapshotContent{})
 	if err != nil || content == nil {
 		return err
 	}
@@ -79,21 +80,21 @@ func (r *Reconciler) adoptAliasContent(ctx context.Context, s *scope) error {
 
 func (r *Reconciler) makeAliasContent(ctx context.Context, s *scope, source *snapshotv1.VolumeSnapshot) error {
 	if !expose.IsReady(source) {
-		return transfer.Wait(waiting.ForSnapshot(source))
+		return engine.Wait(waiting.ForSnapshot(source))
 	}
 	content, err := r.boundContent(ctx, source)
 	if err != nil {
 		return err
 	}
 	if content == nil {
-		return transfer.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found, or it is another's",
+		return engine.Waitf(waiting.VolumeSnapshotMissing, "volumesnapshotcontent %s of volumesnapshot %s/%s not found, or it is another's",
 			expose.BoundContent(source), source.Namespace, source.Name)
 	}
 	desired, err := expose.AliasContent(s.du, content)
 	if err != nil {
-		return transfer.Waitf(waiting.WaitingForVolumeSnapshot, "%v", err)
+		return engine.Waitf(waiting.WaitingForVolumeSnapshot, "%v", err)
 	}
-	s.aliasContent, err = transfer.Ensure(ctx, &r.Engine, s.Scope, "volumesnapshotcontent", desired)
+	s.aliasContent, err = transfer.Ensure(ctx, r.Steps, s.Scope, "volumesnapshotcontent", desired)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -38,7 +39,7 @@ func (r *Reconciler) volumeOf(ctx context.Context, s *scope) (expose.Volume, err
 		return expose.Volume{}, err
 	}
 	if volume.StorageClass == "" {
-		return expose.Volume{}, transfer.Failf("source PVC %s/%s has no storage class, so none is known for the backupPVC: "+
+		return expose.Volume{}, engine.Failf("source PVC %s/%s has no storage class, so none is known for the backupPVC: "+
 			"name one of driver %s in the node-agent ConfigMap, {\"backupPVC\": {\"\": {\"storageClass\": \"NAME\"}}}",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC, s.aliasContent.Spec.Driver)
 	}
@@ -94,7 +95,7 @@ func (r *Reconciler) sourcePVC(ctx context.Context, s *scope) (*corev1.Persisten
 func withoutPVC(s *scope, volume *expose.Volume) error {
 	mode := s.aliasContent.Spec.SourceVolumeMode
 	if mode == nil || volume.Size.Cmp(resource.Quantity{}) <= 0 {
-		return transfer.Waitf(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
+		return engine.Waitf(sourcePVCMissing, "source PVC %s/%s not found, and the snapshot does not tell volume mode and size",
 			s.du.Spec.SourceNamespace, s.du.Spec.SourcePVC)
 	}
 	volume.Mode = *mode

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
-	"github.com/node-agent/node-agent/pkg/controller/transfer"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 )
 
 // sourceSnapshotIndex finds DataUploads by the VolumeSnapshot that they name.
@@ -35,7 +35,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 
 // AddIndexes adds the indexes that only DataUploads are looked up by.
 func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	return transfer.AddIndex(ctx, indexer, &v2alpha1.DataUpload{}, sourceSnapshotIndex,
+	return engine.AddIndex(ctx, indexer, &v2alpha1.DataUpload{}, sourceSnapshotIndex,
 		func(o client.Object) string { return sourceKey(o.(*v2alpha1.DataUpload)) })
 }
 

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -20,7 +21,7 @@ const (
 )
 
 // Cancel ends what shall be canceled or is being deleted. Where data moves already, the pod is stopped first.
-func (e *Engine) Cancel(_ context.Context, s *Scope) error {
+func (e Steps) Cancel(_ context.Context, s *engine.Scope) error {
 	if !s.Object.TransferSpec().Cancel && !IsDeleting(s.Object) {
 		return nil
 	}
@@ -30,14 +31,14 @@ func (e *Engine) Cancel(_ context.Context, s *Scope) error {
 		s.Status().Message = message
 		return nil
 	}
-	return End(canceled, message)
+	return engine.End(canceled, message)
 }
 
 // cancelMessage says who canceled, in which phase, and what was waited for.
-func (e *Engine) cancelMessage(s *Scope) string {
+func (e Steps) cancelMessage(s *engine.Scope) string {
 	message := fmt.Sprintf("canceled by request while %s", s.Phase())
 	if IsDeleting(s.Object) {
-		message = fmt.Sprintf("canceled while %s, because the %s is being deleted", s.Phase(), e.kind.Words.Kind)
+		message = fmt.Sprintf("canceled while %s, because the %s is being deleted", s.Phase(), e.Kind.Words.Kind)
 	}
 	if last := s.Status().Message; last != "" {
 		message += "; last: " + last
@@ -46,9 +47,9 @@ func (e *Engine) cancelMessage(s *Scope) string {
 }
 
 // Stop stops the pod of what was canceled while data moved.
-func (e *Engine) Stop(ctx context.Context, s *Scope) error {
+func (e Steps) Stop(ctx context.Context, s *engine.Scope) error {
 	if s.Pod == nil {
-		return End(canceled, s.Status().Message)
+		return engine.End(canceled, s.Status().Message)
 	}
 	if moverpod.Ended(s.Pod) {
 		// It may have been done before it heard of it. Then the data is there, and saying so keeps it findable.
@@ -58,19 +59,19 @@ func (e *Engine) Stop(ctx context.Context, s *Scope) error {
 	if !IsDeleting(s.Pod) {
 		err := e.Client.Delete(ctx, s.Pod, asSeen(s.Pod), client.GracePeriodSeconds(stopSeconds))
 		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting %s: %w", e.kind.Words.Pod, err)
+			return fmt.Errorf("deleting %s: %w", e.Kind.Words.Pod, err)
 		}
-		return Wait(reason)
+		return engine.Wait(reason)
 	}
 	after, err := e.forceStuckPod(ctx, s, s.Pod)
 	if err != nil {
 		return err
 	}
-	return WaitFor(after, reason)
+	return engine.WaitFor(after, reason)
 }
 
 // forceStuckPod removes a pod that should long have stopped, or that nobody is left to stop. It returns when to look again.
-func (e *Engine) forceStuckPod(ctx context.Context, s *Scope, pod *corev1.Pod) (time.Duration, error) {
+func (e Steps) forceStuckPod(ctx context.Context, s *engine.Scope, pod *corev1.Pod) (time.Duration, error) {
 	gone, err := e.nodeGone(ctx, pod)
 	if err != nil {
 		return 0, err
@@ -79,10 +80,10 @@ func (e *Engine) forceStuckPod(ctx context.Context, s *Scope, pod *corev1.Pod) (
 	if remaining := pod.DeletionTimestamp.Add(forceAfter).Sub(s.Now); remaining > 0 && !gone {
 		return remaining, nil
 	}
-	s.Log.WithField("node", pod.Spec.NodeName).Warn(e.kind.Words.Pod + " does not stop, its node may be gone: removing it by force")
+	s.Log.WithField("node", pod.Spec.NodeName).Warn(e.Kind.Words.Pod + " does not stop, its node may be gone: removing it by force")
 	err = e.Client.Delete(ctx, pod, asSeen(pod), client.GracePeriodSeconds(0))
 	if client.IgnoreNotFound(err) != nil {
-		return 0, fmt.Errorf("removing %s by force: %w", e.kind.Words.Pod, err)
+		return 0, fmt.Errorf("removing %s by force: %w", e.Kind.Words.Pod, err)
 	}
 	return 0, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
@@ -20,26 +21,29 @@ import (
 // cleaningUp is the code of clean-up that waits for an object to be gone.
 const cleaningUp = "CleaningUp"
 
+// actionCleanUp is the action of its Event, in the form that events.k8s.io asks for.
+const actionCleanUp = "CleanUp"
+
 // patienceWithCleanUp is how long the storage may take to delete before it is worth telling the user.
 const patienceWithCleanUp = time.Minute
 
 // Removal removes one thing that was made for S, the scope of a kind. It returns what is still there, or nothing once it is gone.
-type Removal[S Scoped] func(context.Context, S) (string, error)
+type Removal[S engine.Scoped] func(context.Context, S) (string, error)
 
 // SharedRemoval makes a Removal of a kind of one that both kinds have.
-func SharedRemoval[S Scoped](remove func(context.Context, *Scope) (string, error)) Removal[S] {
+func SharedRemoval[S engine.Scoped](remove func(context.Context, *engine.Scope) (string, error)) Removal[S] {
 	return func(ctx context.Context, s S) (string, error) { return remove(ctx, s.Shared()) }
 }
 
 // CleanUp removes everything that was made for what has ended, one thing after the other, each checked gone before the
 // next, and in the end the finalizer.
-func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S]) error {
+func CleanUp[S engine.Scoped](ctx context.Context, e Steps, s S, removals []Removal[S]) error {
 	shared := s.Shared()
 	if !controllerutil.ContainsFinalizer(shared.Object, v2alpha1.Finalizer) {
 		return nil
 	}
 	if shared.Phase() == failed && shared.Pod != nil && !IsDeleting(shared.Pod) && !e.Logs.Keep(shared.Pod, shared.Log) {
-		return WaitFor(moverpod.Period, waiting.Reason{})
+		return engine.WaitFor(moverpod.Period, waiting.Reason{})
 	}
 	remaining, err := RemoveInOrder(ctx, s, removals)
 	if err != nil {
@@ -53,7 +57,7 @@ func CleanUp[S Scoped](ctx context.Context, e *Engine, s S, removals []Removal[S
 }
 
 // RemoveInOrder goes as far as it can without waiting, and returns what is waited for.
-func RemoveInOrder[S Scoped](ctx context.Context, s S, removals []Removal[S]) (string, error) {
+func RemoveInOrder[S engine.Scoped](ctx context.Context, s S, removals []Removal[S]) (string, error) {
 	for _, remove := range removals {
 		if remaining, err := remove(ctx, s); remaining != "" || err != nil {
 			return remaining, err
@@ -63,46 +67,46 @@ func RemoveInOrder[S Scoped](ctx context.Context, s S, removals []Removal[S]) (s
 }
 
 // awaitGone waits for what is on its way out. All of it is watched; if it takes long, the user hears of it.
-func (e *Engine) awaitGone(s *Scope, remaining string) error {
+func (e Steps) awaitGone(s *engine.Scope, remaining string) error {
 	if ended := s.Status().CompletionTimestamp; ended != nil && s.Now.Sub(ended.Time) > patienceWithCleanUp {
 		e.Events.Eventf(s.Object, nil, corev1.EventTypeWarning, cleaningUp, actionCleanUp, "%s is still being deleted", remaining)
 		s.Log.WithField("object", remaining).Warn("clean-up waits for an object to be gone")
 	}
 	if s.Pod != nil && IsDeleting(s.Pod) {
-		return WaitFor(stopSeconds*time.Second, waiting.Reason{})
+		return engine.WaitFor(stopSeconds*time.Second, waiting.Reason{})
 	}
-	return Wait(waiting.Reason{})
+	return engine.Wait(waiting.Reason{})
 }
 
 // RemovePod removes the pod.
-func (e *Engine) RemovePod(ctx context.Context, s *Scope) (string, error) {
+func (e Steps) RemovePod(ctx context.Context, s *engine.Scope) (string, error) {
 	if s.Pod == nil {
 		return "", nil
 	}
-	remaining := e.kind.Words.Pod + " " + s.Pod.Name
+	remaining := e.Kind.Words.Pod + " " + s.Pod.Name
 	if IsDeleting(s.Pod) {
 		_, err := e.forceStuckPod(ctx, s, s.Pod)
 		return remaining, err
 	}
-	return remaining, e.Delete(ctx, e.kind.Words.Pod, s.Pod)
+	return remaining, e.Delete(ctx, e.Kind.Words.Pod, s.Pod)
 }
 
 // RemovePVC removes the PVC, and lets its volume go with it.
-func (e *Engine) RemovePVC(ctx context.Context, s *Scope) (string, error) {
+func (e Steps) RemovePVC(ctx context.Context, s *engine.Scope) (string, error) {
 	if s.PVC == nil {
 		return "", nil
 	}
-	remaining := e.kind.Words.PVC + " " + s.PVC.Name
+	remaining := e.Kind.Words.PVC + " " + s.PVC.Name
 	adopted, err := e.adoptVolume(ctx, s)
 	if err != nil || !adopted || IsDeleting(s.PVC) {
 		return remaining, err
 	}
-	return remaining, e.Delete(ctx, e.kind.Words.PVC, s.PVC)
+	return remaining, e.Delete(ctx, e.Kind.Words.PVC, s.PVC)
 }
 
 // adoptVolume makes sure that the volume of the PVC is deleted with it, whatever its class says, and that the PV can be
 // found by its owner once the PVC, which alone leads to it, is gone. It is done when the cache shows it.
-func (e *Engine) adoptVolume(ctx context.Context, s *Scope) (bool, error) {
+func (e Steps) adoptVolume(ctx context.Context, s *engine.Scope) (bool, error) {
 	pv, err := e.VolumeOf(ctx, s)
 	if err != nil {
 		return false, err
@@ -114,7 +118,7 @@ func (e *Engine) adoptVolume(ctx context.Context, s *Scope) (bool, error) {
 }
 
 // VolumeOf reads the persistent volume of the PVC; nil if it has none. The cache holds it as soon as it is marked.
-func (e *Engine) VolumeOf(ctx context.Context, s *Scope) (*corev1.PersistentVolume, error) {
+func (e Steps) VolumeOf(ctx context.Context, s *engine.Scope) (*corev1.PersistentVolume, error) {
 	name := s.PVC.Spec.VolumeName
 	if name == "" {
 		return nil, nil
@@ -125,7 +129,7 @@ func (e *Engine) VolumeOf(ctx context.Context, s *Scope) (*corev1.PersistentVolu
 	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading persistent volume %s of the %s: %w", name, e.kind.Words.PVC, err)
+		return nil, fmt.Errorf("reading persistent volume %s of the %s: %w", name, e.Kind.Words.PVC, err)
 	case pv.Spec.ClaimRef == nil || pv.Spec.ClaimRef.UID != s.PVC.UID:
 		return nil, nil // not the PVC's, whatever the PVC says
 	default:
@@ -139,7 +143,7 @@ func deletedWithPVC(pv *corev1.PersistentVolume) bool {
 
 // deleteWithPVC marks a volume and lets it be deleted with its PVC, if it still is as it was seen: what a cache shows as being on its
 // way out may have become somebody's.
-func (e *Engine) deleteWithPVC(ctx context.Context, s *Scope, pv *corev1.PersistentVolume) error {
+func (e Steps) deleteWithPVC(ctx context.Context, s *engine.Scope, pv *corev1.PersistentVolume) error {
 	before := pv.DeepCopy()
 	expose.Mark(pv, s.Object)
 	pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
@@ -150,10 +154,10 @@ func (e *Engine) deleteWithPVC(ctx context.Context, s *Scope, pv *corev1.Persist
 }
 
 // CheckPVGone waits for the PVs that adoptVolume has marked. Its PVC gone, a PV can only wait for the storage to delete it.
-func (e *Engine) CheckPVGone(ctx context.Context, s *Scope) (string, error) {
+func (e Steps) CheckPVGone(ctx context.Context, s *engine.Scope) (string, error) {
 	list := &corev1.PersistentVolumeList{}
 	if err := e.Client.List(ctx, list, client.MatchingLabels{expose.OwnerUIDLabel: string(s.Object.GetUID())}); err != nil {
-		return "", fmt.Errorf("listing persistent volumes of the %s: %w", e.kind.Words.PVC, err)
+		return "", fmt.Errorf("listing persistent volumes of the %s: %w", e.Kind.Words.PVC, err)
 	}
 	for i := range list.Items {
 		pv := &list.Items[i]
@@ -172,14 +176,14 @@ func (e *Engine) CheckPVGone(ctx context.Context, s *Scope) (string, error) {
 // CheckNothingMissed asks the API server itself where the cache could be behind: an object that was made moments before the
 // end might not be in the cache yet, and would be left over. Once prepared, all of it was seen there. extra are objects that
 // are made beside pod and PVC, by what they are called.
-func (e *Engine) CheckNothingMissed(ctx context.Context, s *Scope, extra map[string]client.Object) (string, error) {
+func (e Steps) CheckNothingMissed(ctx context.Context, s *engine.Scope, extra map[string]client.Object) (string, error) {
 	if s.Status().Node != "" {
 		return "", nil
 	}
-	objects := map[string]client.Object{e.kind.Words.Pod: &corev1.Pod{}, e.kind.Words.PVC: &corev1.PersistentVolumeClaim{}}
+	objects := map[string]client.Object{e.Kind.Words.Pod: &corev1.Pod{}, e.Kind.Words.PVC: &corev1.PersistentVolumeClaim{}}
 	maps.Copy(objects, extra)
 	for kind, obj := range objects {
-		found, err := Owned(ctx, e.Live, s.Object, obj)
+		found, err := engine.Owned(ctx, e.Live, s.Object, obj)
 		if err != nil {
 			return "", err
 		}

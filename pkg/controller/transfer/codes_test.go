@@ -26,7 +26,7 @@ var _ = Describe("docs/operations.md", func() {
 		for _, row := range codeRow.FindAllStringSubmatch(table, -1) {
 			explained = append(explained, row[1])
 		}
-		Expect(explained).To(ConsistOf(keys(codesOf(".", "../dataupload", "../datadownload", "../../expose", "../../waiting"))...))
+		Expect(explained).To(ConsistOf(keys(codesOf(".", "../engine", "../dataupload", "../datadownload", "../../expose", "../../waiting"))...))
 	})
 })
 
@@ -80,7 +80,7 @@ func noteConstants(node ast.Node, constants map[string]string) {
 	}
 }
 
-// codeIn is the code that a piece of source gives to a reason: Waitf(code, ...), Code: code, reason.Code = code, or the
+// codeIn is the code that a piece of source gives to a reason: engine.Waitf(code, ...), Code: code, reason.Code = code, or the
 // Event of clean-up.
 func codeIn(node ast.Node) ast.Expr {
 	switch n := node.(type) {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -58,11 +59,11 @@ func (c Copies) to(namespace string) []copied {
 }
 
 // EnsureCopies makes the copies, or becomes one more user of those that are there.
-func (e *Engine) EnsureCopies(ctx context.Context, s *Scope, copies Copies) error {
+func (e Steps) EnsureCopies(ctx context.Context, s *engine.Scope, copies Copies) error {
 	for _, c := range copies.to(s.Object.GetNamespace()) {
 		err := e.ensureCopy(ctx, s, copies, c)
 		if apierrors.IsForbidden(err) {
-			return Waitf(accessDenied, "%v", err)
+			return engine.Waitf(accessDenied, "%v", err)
 		}
 		if err != nil {
 			return err
@@ -71,7 +72,7 @@ func (e *Engine) EnsureCopies(ctx context.Context, s *Scope, copies Copies) erro
 	return nil
 }
 
-func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copied) error {
+func (e Steps) ensureCopy(ctx context.Context, s *engine.Scope, copies Copies, c copied) error {
 	present, err := e.readCopied(ctx, c, s.Object.GetNamespace())
 	if err != nil || present != nil && expose.Uses(s.Object, present) && !IsDeleting(present) {
 		return err
@@ -83,7 +84,7 @@ func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copi
 	case original == nil && copies.Optional:
 		return nil
 	case original == nil:
-		return WaitFor(s.AskAgain(), waiting.Reason{
+		return engine.WaitFor(s.AskAgain(), waiting.Reason{
 			Code:    originalMissing,
 			Message: fmt.Sprintf("%s %s/%s, which %s names, not found", c.kind, copies.From, c.name, copies.NamedBy),
 		})
@@ -91,31 +92,31 @@ func (e *Engine) ensureCopy(ctx context.Context, s *Scope, copies Copies, c copi
 		_, err := Ensure(ctx, e, s, "copy of "+c.kind, expose.Copy(s.Object, original))
 		return err
 	case IsDeleting(present):
-		return Waitf(BeingDeleted, "%s %s/%s is being deleted", c.kind, s.Object.GetNamespace(), c.name)
+		return engine.Waitf(BeingDeleted, "%s %s/%s is being deleted", c.kind, s.Object.GetNamespace(), c.name)
 	case !expose.SameContent(present, original):
 		return collision(s, copies, c, present)
 	case !expose.IsCopy(present):
 		return nil // somebody else put it there: as good as a copy, but not ours to remove
 	case s.Expired:
-		return e.notMade(s, "%s was not copied in time", c.kind)
+		return e.NotMade(s, "%s was not copied in time", c.kind)
 	default:
 		return e.addUser(ctx, s, c, present)
 	}
 }
 
 // collision says why there cannot be a copy of the name. The driver would not find one of another name.
-func collision(s *Scope, copies Copies, c copied, present client.Object) error {
+func collision(s *engine.Scope, copies Copies, c copied, present client.Object) error {
 	if !expose.IsCopy(present) {
-		return Waitf(NameTaken,
+		return engine.Waitf(NameTaken,
 			"%s %s cannot be copied from namespace %s: in namespace %s there is one with other content",
 			c.kind, c.name, copies.From, s.Object.GetNamespace())
 	}
-	return Waitf(NameTaken,
+	return engine.Waitf(NameTaken,
 		"%s %s of namespace %s must wait: a copy with other content, from namespace %s, is in use by %s",
 		c.kind, c.name, copies.From, present.GetLabels()[expose.CopiedFromLabel], expose.Users(present))
 }
 
-func (e *Engine) addUser(ctx context.Context, s *Scope, c copied, present client.Object) error {
+func (e Steps) addUser(ctx context.Context, s *engine.Scope, c copied, present client.Object) error {
 	before := present.DeepCopyObject().(client.Object)
 	expose.AddUser(present, s.Object)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
@@ -127,7 +128,7 @@ func (e *Engine) addUser(ctx context.Context, s *Scope, c copied, present client
 
 // RemoveCopies takes the DataUpload or DataDownload from the users of the copies, and deletes those that nobody uses any more.
 // Between reading and writing nobody can have become a user: the write would fail with a conflict.
-func (e *Engine) RemoveCopies(ctx context.Context, s *Scope, copies Copies) (string, error) {
+func (e Steps) RemoveCopies(ctx context.Context, s *engine.Scope, copies Copies) (string, error) {
 	for _, c := range copies.to(s.Object.GetNamespace()) {
 		present, err := e.readCopied(ctx, c, s.Object.GetNamespace())
 		if err != nil {
@@ -143,7 +144,7 @@ func (e *Engine) RemoveCopies(ctx context.Context, s *Scope, copies Copies) (str
 	return "", nil
 }
 
-func (e *Engine) removeUser(ctx context.Context, s *Scope, c copied, present client.Object) error {
+func (e Steps) removeUser(ctx context.Context, s *engine.Scope, c copied, present client.Object) error {
 	before := present.DeepCopyObject().(client.Object)
 	var err error
 	if expose.RemoveUser(present, s.Object) > 0 {
@@ -159,7 +160,7 @@ func (e *Engine) removeUser(ctx context.Context, s *Scope, c copied, present cli
 }
 
 // read reads a Secret or ConfigMap from the API server; nil if there is none.
-func (e *Engine) readCopied(ctx context.Context, c copied, namespace string) (client.Object, error) {
+func (e Steps) readCopied(ctx context.Context, c copied, namespace string) (client.Object, error) {
 	obj := c.empty()
 	if err := e.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: c.name}, obj); err != nil {
 		if apierrors.IsNotFound(err) {

@@ -6,12 +6,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
 // Finish waits for the pod to end and takes over its result.
-func (e *Engine) Finish(ctx context.Context, s *Scope) error {
+func (e Steps) Finish(ctx context.Context, s *engine.Scope) error {
 	if s.Pod == nil {
 		return e.missPod(ctx, s)
 	}
@@ -23,7 +24,7 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) error {
 	case err != nil:
 		return err
 	case how != moverpod.Loss{}:
-		return e.lose(s, how)
+		return e.Lose(s, how)
 	case IsDeleting(s.Pod):
 		return e.awaitStop(ctx, s)
 	}
@@ -32,54 +33,50 @@ func (e *Engine) Finish(ctx context.Context, s *Scope) error {
 		return err
 	}
 	if reason.Message == "" {
-		s.Status().Message = e.inAttempt(s.Object, "") // the node is back
-		delete(s.Object.GetAnnotations(), waitingForAnnotation)
+		e.GoOn(s) // the node is back
 	}
-	return Wait(reason)
+	return engine.Wait(reason)
 }
 
 // missPod gives the attempt up if the pod is gone for sure. The cache may be behind, and data of an attempt that is
 // given up for a pod that lives would be moved twice.
-func (e *Engine) missPod(ctx context.Context, s *Scope) error {
-	pod, err := Owned(ctx, e.Live, s.Object, &corev1.Pod{})
+func (e Steps) missPod(ctx context.Context, s *engine.Scope) error {
+	pod, err := engine.Owned(ctx, e.Live, s.Object, &corev1.Pod{})
 	switch {
 	case err != nil:
 		return err
 	case pod != nil:
-		return WaitFor(retry, waiting.Reason{})
+		return engine.WaitFor(engine.Retry, waiting.Reason{})
 	default:
-		return e.lose(s, moverpod.Gone(e.kind.Words.Pod))
+		return e.Lose(s, moverpod.Gone(e.Kind.Words.Pod))
 	}
 }
 
 // awaitStop waits for a pod that somebody else deletes: it may still be done before it stops.
-func (e *Engine) awaitStop(ctx context.Context, s *Scope) error {
+func (e Steps) awaitStop(ctx context.Context, s *engine.Scope) error {
 	after, err := e.forceStuckPod(ctx, s, s.Pod)
 	if err != nil {
 		return err
 	}
-	return WaitFor(after, waiting.Reason{
-		Code: e.kind.Words.PodLostCode, Message: fmt.Sprintf("%s on node %s is being deleted", e.kind.Words.Pod, s.Pod.Spec.NodeName),
+	return engine.WaitFor(after, waiting.Reason{
+		Code: e.Kind.Words.PodLostCode, Message: fmt.Sprintf("%s on node %s is being deleted", e.Kind.Words.Pod, s.Pod.Spec.NodeName),
 	})
 }
 
 // takeResult ends the DataUpload or DataDownload, or this attempt at it, as the pod has ended.
-func (e *Engine) takeResult(s *Scope) error {
+func (e Steps) takeResult(s *engine.Scope) error {
 	switch how := moverpod.LossOf(s.Pod); {
 	case moverpod.Succeeded(s.Pod):
-		return e.kind.Succeed(s, moverpod.Message(s.Pod))
+		return e.Kind.Succeed(s, moverpod.Message(s.Pod))
 	case s.Phase() == canceling:
-		return End(canceled, s.Status().Message)
+		return engine.End(canceled, s.Status().Message)
 	case how != moverpod.Loss{}:
-		return e.lose(s, how)
+		return e.Lose(s, how)
 	default:
 		failure := moverpod.Failure(s.Pod)
-		if hint := e.kind.FailureHint(s, failure); hint != "" {
+		if hint := e.Kind.FailureHint(s, failure); hint != "" {
 			failure += "; " + hint
 		}
-		return Failf("%s", e.inAttempt(s.Object, e.kind.Words.Pod+" failed: "+failure))
+		return engine.Failf("%s", e.InAttempt(s, e.Kind.Words.Pod+" failed: "+failure))
 	}
 }
-
-// InAttempt says which attempt a message is about, and what became of those before.
-func (e *Engine) InAttempt(s *Scope, message string) string { return e.inAttempt(s.Object, message) }

@@ -6,8 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -17,7 +17,7 @@ const nodeNotReady = "NodeNotReady"
 
 // lostWithNode tells whether the pod is lost with its node. The pod itself shows that late or never: nobody is left
 // to report its end.
-func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (moverpod.Loss, error) {
+func (e Steps) lostWithNode(ctx context.Context, s *engine.Scope) (moverpod.Loss, error) {
 	if s.Pod.Spec.NodeName == "" {
 		return moverpod.Loss{}, nil
 	}
@@ -30,7 +30,7 @@ func (e *Engine) lostWithNode(ctx context.Context, s *Scope) (moverpod.Loss, err
 
 // silentNode explains that a pod is on a node which is not ready. It may run on, and the node may come back, so that
 // nothing is given up at once.
-func (e *Engine) silentNode(ctx context.Context, s *Scope) (waiting.Reason, error) {
+func (e Steps) silentNode(ctx context.Context, s *engine.Scope) (waiting.Reason, error) {
 	node, err := e.node(ctx, s.Pod.Spec.NodeName)
 	if err != nil || node == nil || moverpod.NotReady(node) == "" {
 		return waiting.Reason{}, err
@@ -38,12 +38,12 @@ func (e *Engine) silentNode(ctx context.Context, s *Scope) (waiting.Reason, erro
 	return waiting.Reason{
 		Code: nodeNotReady,
 		Message: fmt.Sprintf("node %s is not ready (%s): waiting for it to come back, for at most %s, or for the cluster to evict the %s",
-			node.Name, moverpod.NotReady(node), moverpod.SilenceLimit, e.kind.Words.Pod),
+			node.Name, moverpod.NotReady(node), moverpod.SilenceLimit, e.Kind.Words.Pod),
 	}, nil
 }
 
 // nodeGone tells whether the node of a pod is gone.
-func (e *Engine) nodeGone(ctx context.Context, pod *corev1.Pod) (bool, error) {
+func (e Steps) nodeGone(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	if pod.Spec.NodeName == "" {
 		return false, nil
 	}
@@ -52,7 +52,7 @@ func (e *Engine) nodeGone(ctx context.Context, pod *corev1.Pod) (bool, error) {
 }
 
 // node reads a node; nil if there is none. The cache may not know one yet that has just joined.
-func (e *Engine) node(ctx context.Context, name string) (*corev1.Node, error) {
+func (e Steps) node(ctx context.Context, name string) (*corev1.Node, error) {
 	node := &corev1.Node{}
 	err := e.getSeenOrLive(ctx, name, node)
 	switch {
@@ -63,10 +63,4 @@ func (e *Engine) node(ctx context.Context, name string) (*corev1.Node, error) {
 	default:
 		return node, nil
 	}
-}
-
-// changesReadiness tells whether a node became ready, or ceased to be.
-func changesReadiness(e event.UpdateEvent) bool {
-	before, after := e.ObjectOld.(*corev1.Node), e.ObjectNew.(*corev1.Node)
-	return moverpod.NotReady(before) != moverpod.NotReady(after)
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -16,12 +15,12 @@ const waitingForPreparation = "WaitingForPreparation"
 // does not run meanwhile.
 //
 // Documented in Velero under "Node-agent Prepare Queue Length".
-func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) error {
+func (e Steps) AwaitPreparation(ctx context.Context, s *engine.Scope) error {
 	limit := e.Config().LoadConcurrency.PrepareQueueLength
 	if limit == 0 {
 		return nil
 	}
-	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
+	unstarted, err := e.Unstarted(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,7 +28,7 @@ func (e *Engine) AwaitPreparation(ctx context.Context, s *Scope) error {
 	if place == 0 {
 		return nil
 	}
-	return Wait(waiting.Reason{
+	return engine.Wait(waiting.Reason{
 		Code: waitingForPreparation, Expected: true,
 		Message: fmt.Sprintf("waiting to be prepared: %s in the queue, %d at a time (loadConcurrency.prepareQueueLength)",
 			place, limit),

@@ -10,6 +10,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -22,17 +23,17 @@ const (
 
 // EnsureRepository waits until the BackupRepository of the volume's namespace is ready. It asks for one that is missing
 // by creating the CR; who initialises it is the Velero server, or this agent with --manage-repositories.
-func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) error {
+func (e Steps) EnsureRepository(ctx context.Context, s *engine.Scope) error {
 	name := s.Object.TransferSpec().BackupStorageLocation
 	location := &velerov1.BackupStorageLocation{}
 	err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location)
 	switch {
 	case apierrors.IsNotFound(err):
-		return Waitf(locationMissing, "backup storage location %q not found in namespace %s", name, e.Namespace)
+		return engine.Waitf(locationMissing, "backup storage location %q not found in namespace %s", name, e.Namespace)
 	case err != nil:
 		return fmt.Errorf("reading backup storage location %s: %w", name, err)
-	case location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly && e.kind.WritesRepository:
-		return Failf("backup storage location %q is read-only (spec.accessMode)", name)
+	case location.Spec.AccessMode == velerov1.BackupStorageLocationReadOnly && e.Kind.WritesRepository:
+		return engine.Failf("backup storage location %q is read-only (spec.accessMode)", name)
 	}
 
 	repositories := &velerov1.BackupRepositoryList{}
@@ -47,13 +48,13 @@ func (e *Engine) EnsureRepository(ctx context.Context, s *Scope) error {
 		s.RepositoryConfig = repositories.Items[0].Spec.RepositoryConfig
 		return repositoryOutcome(&repositories.Items[0])
 	default:
-		return Waitf(repositoryNotReady,
+		return engine.Waitf(repositoryNotReady,
 			"%d backup repositories exist for namespace %s in location %s, expected one: delete all but the right one",
 			len(repositories.Items), s.Object.TransferSpec().SourceNamespace, name)
 	}
 }
 
-func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[string]string) error {
+func (e Steps) createRepository(ctx context.Context, s *engine.Scope, labels map[string]string) error {
 	spec := s.Object.TransferSpec()
 	repository := &velerov1.BackupRepository{
 		ObjectMeta: metav1.ObjectMeta{
@@ -68,7 +69,7 @@ func (e *Engine) createRepository(ctx context.Context, s *Scope, labels map[stri
 		},
 	}
 	if s.Expired {
-		return e.notMade(s, "backup repository %s was not made in time", repository.Name)
+		return e.NotMade(s, "backup repository %s was not made in time", repository.Name)
 	}
 	// Another one of the namespace may have been faster.
 	if err := e.Client.Create(ctx, repository); client.IgnoreAlreadyExists(err) != nil {
@@ -82,13 +83,13 @@ func repositoryOutcome(repository *velerov1.BackupRepository) error {
 	case velerov1.BackupRepositoryPhaseReady:
 		return nil
 	case velerov1.BackupRepositoryPhaseNotReady:
-		return Wait(waiting.Reason{
+		return engine.Wait(waiting.Reason{
 			Code:    repositoryNotReady,
 			Message: fmt.Sprintf("backup repository %s is not ready", repository.Name),
 			Quote:   repository.Status.Message,
 		})
 	default:
-		return Wait(waiting.Reason{
+		return engine.Wait(waiting.Reason{
 			Code: waitingForRepository, Expected: true,
 			Message: fmt.Sprintf("backup repository %s is not yet initialised by the Velero server, "+
 				"or by node-agent with --manage-repositories", repository.Name),

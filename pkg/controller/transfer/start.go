@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
@@ -17,7 +18,7 @@ import (
 const waitingForSlot = "WaitingForSlot"
 
 // Start lets the mover begin when its node has a free slot.
-func (e *Engine) Start(ctx context.Context, s *Scope) error {
+func (e Steps) Start(ctx context.Context, s *engine.Scope) error {
 	if s.Pod == nil || IsDeleting(s.Pod) || moverpod.Ended(s.Pod) {
 		return e.Finish(ctx, s)
 	}
@@ -26,12 +27,12 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 	if err != nil {
 		return err
 	}
-	onNode, err := e.transfers(ctx, client.MatchingFields{nodeIndex: status.Node})
+	onNode, err := e.OnNode(ctx, status.Node)
 	if err != nil {
 		return err
 	}
 	if place, taken := e.Queues.ToStart(s.Object, onNode, limit); place > 0 {
-		return Wait(waiting.Reason{
+		return engine.Wait(waiting.Reason{
 			Code: waitingForSlot, Expected: true,
 			Message: fmt.Sprintf("waiting for a slot on node %s: %s in its queue, %d at a time",
 				status.Node, place, limit),
@@ -39,7 +40,7 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 		})
 	}
 	status.Phase = inProgress
-	status.Message = e.inAttempt(s.Object, "")
+	status.Message = e.InAttempt(s, "")
 	if status.StartTimestamp == nil {
 		status.StartTimestamp = &metav1.Time{Time: s.Now}
 	}
@@ -48,7 +49,7 @@ func (e *Engine) Start(ctx context.Context, s *Scope) error {
 }
 
 // slotsOf returns how many may move data on a node at a time. A node that is not known has no labels.
-func (e *Engine) slotsOf(ctx context.Context, name string) (int, error) {
+func (e Steps) slotsOf(ctx context.Context, name string) (int, error) {
 	node := &corev1.Node{}
 	if err := e.Client.Get(ctx, client.ObjectKey{Name: name}, node); client.IgnoreNotFound(err) != nil {
 		return 0, fmt.Errorf("reading node %s: %w", name, err)

@@ -10,7 +10,7 @@ import (
 )
 
 // StorageClass reads a storage class; nil if there is none of that name.
-func (e *Engine) StorageClass(ctx context.Context, name string) (*storagev1.StorageClass, error) {
+func (e Steps) StorageClass(ctx context.Context, name string) (*storagev1.StorageClass, error) {
 	class := &storagev1.StorageClass{}
 	if err := e.Client.Get(ctx, client.ObjectKey{Name: name}, class); err != nil {
 		if apierrors.IsNotFound(err) {

@@ -11,6 +11,7 @@ import (
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -18,7 +19,7 @@ import (
 const templateMissing = "AgentDaemonSetMissing"
 
 // MoverTemplate is what pods have in common: what they take over from the agent, with an account and Secrets of their own.
-func (e *Engine) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) (expose.AgentTemplate, error) {
+func (e Steps) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) (expose.AgentTemplate, error) {
 	template, err := e.agentTemplate(ctx)
 	if err != nil {
 		return template, err
@@ -40,12 +41,12 @@ func (e *Engine) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) 
 }
 
 // agentTemplate reads what a pod takes over from the agent's DaemonSet.
-func (e *Engine) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) {
+func (e Steps) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) {
 	daemonSet := &appsv1.DaemonSet{}
 	key := client.ObjectKey{Namespace: e.Namespace, Name: expose.AgentDaemonSet}
 	if err := e.Live.Get(ctx, key, daemonSet); err != nil {
 		if apierrors.IsNotFound(err) {
-			return expose.AgentTemplate{}, Waitf(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.kind.Words.Pod)
+			return expose.AgentTemplate{}, engine.Waitf(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.Kind.Words.Pod)
 		}
 		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
 	}
@@ -58,7 +59,20 @@ func (e *Engine) agentTemplate(ctx context.Context) (expose.AgentTemplate, error
 	}
 	template, err := expose.TemplateOf(daemonSet, taints)
 	if err != nil {
-		return template, Waitf(templateMissing, "%v", err)
+		return template, engine.Waitf(templateMissing, "%v", err)
 	}
 	return template, nil
+}
+
+// taints are those of all nodes, from the cache.
+func (e Steps) taints(ctx context.Context) ([]corev1.Taint, error) {
+	nodes := &corev1.NodeList{}
+	if err := e.Client.List(ctx, nodes); err != nil {
+		return nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	var all []corev1.Taint
+	for i := range nodes.Items {
+		all = append(all, nodes.Items[i].Spec.Taints...)
+	}
+	return all, nil
 }

@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	. "github.com/onsi/ginkgo/v2"

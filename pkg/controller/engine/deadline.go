@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"fmt"
@@ -25,21 +25,21 @@ func (e *Engine) endPreparing(s *Scope, wait *waitError, err error) {
 	cause := s.Status().Message
 	switch {
 	case err != nil:
-		cause = e.inAttempt(s.Object, err.Error())
+		cause = e.InAttempt(s, err.Error())
 	case wait != nil && wait.reason.Message != "":
-		cause = e.inAttempt(s.Object, wait.reason.Text())
+		cause = e.InAttempt(s, wait.reason.Text())
 	case cause == "":
-		cause = e.inAttempt(s.Object, "")
+		cause = e.InAttempt(s, "")
 	}
 	s.end(e.tooLate(cause))
 }
 
-// notMade ends preparing where the next thing would be to make an object: the last cause known says more than what comes
+// NotMade ends preparing where the next thing would be to make an object: the last cause known says more than what comes
 // after it.
-func (e *Engine) notMade(s *Scope, format string, args ...any) error {
+func (e *Engine) NotMade(s *Scope, format string, args ...any) error {
 	cause := s.Status().Message
 	if cause == "" {
-		cause = e.inAttempt(s.Object, fmt.Sprintf(format, args...))
+		cause = e.InAttempt(s, fmt.Sprintf(format, args...))
 	}
 	return e.tooLate(cause)
 }

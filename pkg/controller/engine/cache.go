@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"

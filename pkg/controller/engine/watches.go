@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -42,7 +42,7 @@ const concurrency = 8
 // Controller builds a controller that calls Reconcile whenever something changes that a DataUpload or DataDownload may wait
 // for. What only one kind waits for is added by its package.
 func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
-	metrics.Begin(e.kind.Words.Kind, moverpod.Causes)
+	metrics.Begin(e.Kind.Words.Kind, moverpod.Causes)
 	byName := handler.EnqueueRequestsFromMapFunc(sameName)
 	onlyUpdates := func(matters func(event.UpdateEvent) bool) builder.WatchesOption {
 		return builder.WithPredicates(predicate.Funcs{
@@ -51,8 +51,8 @@ func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
 		})
 	}
 	controlled := ctrl.NewControllerManagedBy(mgr).
-		Named(strings.ToLower(e.kind.Words.Kind)).
-		For(e.kind.New(), builder.WithPredicates(predicate.Funcs{UpdateFunc: matters})).
+		Named(strings.ToLower(e.Kind.Words.Kind)).
+		For(e.Kind.New(), builder.WithPredicates(predicate.Funcs{UpdateFunc: matters})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(e.onNode),
 			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.Funcs{UpdateFunc: changesReadiness}))).
 		Watches(&corev1.Pod{}, byName).
@@ -140,7 +140,7 @@ func sameName(_ context.Context, obj client.Object) []reconcile.Request {
 
 // AnnotatedOwner leads from a cluster-scoped object to what it was made for.
 func (e *Engine) AnnotatedOwner(_ context.Context, obj client.Object) []reconcile.Request {
-	owner, found := expose.Owner(obj, e.kind.Words.Kind)
+	owner, found := expose.Owner(obj, e.Kind.Words.Kind)
 	if !found {
 		return nil
 	}
@@ -166,4 +166,18 @@ func (e *Engine) list(ctx context.Context, index client.MatchingFields) []reconc
 		return nil
 	}
 	return e.requestsFor(transfers)
+}
+
+// EventsAbout lists the Events about some objects, from the cache.
+func (e *Engine) EventsAbout(ctx context.Context, objects ...client.Object) ([]corev1.Event, error) {
+	var events []corev1.Event
+	for _, obj := range objects {
+		list := &corev1.EventList{}
+		err := e.Client.List(ctx, list, client.InNamespace(e.Namespace), client.MatchingFields{eventObjectIndex: string(obj.GetUID())})
+		if err != nil {
+			return nil, fmt.Errorf("listing events about %s: %w", obj.GetName(), err)
+		}
+		events = append(events, list.Items...)
+	}
+	return events, nil
 }

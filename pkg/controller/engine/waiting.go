@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"strings"
@@ -32,6 +32,12 @@ func dropReason(s *Scope) {
 	if s.Object.GetAnnotations()[waitingForAnnotation] == s.read.GetAnnotations()[waitingForAnnotation] {
 		delete(s.Object.GetAnnotations(), waitingForAnnotation)
 	}
+}
+
+// GoOn takes back what was waited for: it has come.
+func (e *Engine) GoOn(s *Scope) {
+	s.Status().Message = e.InAttempt(s, "")
+	delete(s.Object.GetAnnotations(), waitingForAnnotation)
 }
 
 // resume takes back that no agent leads: this one does.

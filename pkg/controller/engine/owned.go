@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -26,13 +26,14 @@ func Owned[T client.Object](ctx context.Context, reader client.Reader, transfer 
 		}
 		return none, fmt.Errorf("reading %T %s: %w", obj, key, err)
 	}
-	if !ownedBy(obj, transfer) {
+	if !IsOwned(obj, transfer) {
 		return none, nil
 	}
 	return obj, nil
 }
 
-func ownedBy(obj metav1.Object, transfer v2alpha1.Transfer) bool {
+// IsOwned tells whether an object was made for a DataUpload or DataDownload.
+func IsOwned(obj metav1.Object, transfer v2alpha1.Transfer) bool {
 	if expose.IsOurs(obj, transfer) {
 		return true
 	}
@@ -49,31 +50,4 @@ func ownedBy(obj metav1.Object, transfer v2alpha1.Transfer) bool {
 	default:
 		return false
 	}
-}
-
-// getSeenOrLive reads a cluster-scoped object from the cache, or from the API server if the cache does not show it, or not yet.
-func (e *Engine) getSeenOrLive(ctx context.Context, name string, obj client.Object) error {
-	key := client.ObjectKey{Name: name}
-	err := e.Client.Get(ctx, key, obj)
-	if apierrors.IsNotFound(err) {
-		err = e.Live.Get(ctx, key, obj)
-	}
-	return err
-}
-
-// IsDeleting tells whether an object is on its way out.
-func IsDeleting(obj metav1.Object) bool {
-	return !obj.GetDeletionTimestamp().IsZero()
-}
-
-// Delete deletes an object; gone already is as good. With a UID known, nothing else of that name is deleted.
-func (e *Engine) Delete(ctx context.Context, what string, obj client.Object) error {
-	var options []client.DeleteOption
-	if uid := obj.GetUID(); uid != "" {
-		options = append(options, client.Preconditions{UID: &uid})
-	}
-	if err := client.IgnoreNotFound(e.Client.Delete(ctx, obj, options...)); err != nil {
-		return fmt.Errorf("deleting %s %s: %w", what, client.ObjectKeyFromObject(obj), err)
-	}
-	return nil
 }

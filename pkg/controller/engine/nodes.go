@@ -1,14 +1,16 @@
-package transfer
+package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/node-agent/node-agent/pkg/controller/moverpod"
 )
 
 // nodeFacts reduces a Node in the cache to what decisions are made from: its labels, its taints and whether it is ready.
@@ -32,20 +34,13 @@ func nodeFacts(obj any) (any, error) {
 	}, nil
 }
 
-// taints are those of all nodes, from the cache.
-func (e *Engine) taints(ctx context.Context) ([]corev1.Taint, error) {
-	nodes := &corev1.NodeList{}
-	if err := e.Client.List(ctx, nodes); err != nil {
-		return nil, fmt.Errorf("listing nodes: %w", err)
-	}
-	var all []corev1.Taint
-	for i := range nodes.Items {
-		all = append(all, nodes.Items[i].Spec.Taints...)
-	}
-	return all, nil
-}
-
 // onNode leads from a node to what moves data on it, or is going to.
 func (e *Engine) onNode(ctx context.Context, obj client.Object) []reconcile.Request {
 	return e.list(ctx, client.MatchingFields{nodeIndex: obj.GetName()})
+}
+
+// changesReadiness tells whether a node became ready, or ceased to be.
+func changesReadiness(e event.UpdateEvent) bool {
+	before, after := e.ObjectOld.(*corev1.Node), e.ObjectNew.(*corev1.Node)
+	return moverpod.NotReady(before) != moverpod.NotReady(after)
 }

@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func freesSlot(change event.UpdateEvent) bool {
 
 // nextToPrepare leads from one that made room to those that fit in, and to no more: the queue may be long.
 func (e *Engine) nextToPrepare(ctx context.Context, _ client.Object) []reconcile.Request {
-	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
+	unstarted, err := e.Unstarted(ctx)
 	if err != nil {
 		e.Log.WithError(err).Warn("cannot find out who is prepared next; all are looked at again within " + resync.String())
 		return nil
@@ -45,7 +45,7 @@ func (e *Engine) nextToPrepare(ctx context.Context, _ client.Object) []reconcile
 // queued leads from a change of the configuration to those that may go on now: New ones if more may be prepared, and prepared
 // ones if more may move data.
 func (e *Engine) queued(ctx context.Context, changed *config.Config) []reconcile.Request {
-	unstarted, err := e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
+	unstarted, err := e.Unstarted(ctx)
 	if err != nil {
 		e.Log.WithError(err).Warn("cannot find out who waits; all are looked at again within " + resync.String())
 		return nil
@@ -68,11 +68,21 @@ func (e *Engine) waitingForSlot(ctx context.Context, obj client.Object) []reconc
 func (e *Engine) requestsFor(transfers []v2alpha1.Transfer) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(transfers))
 	for _, transfer := range transfers {
-		if transfer.TransferKind() == e.kind.Words.Kind {
+		if transfer.TransferKind() == e.Kind.Words.Kind {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(transfer)})
 		}
 	}
 	return requests
+}
+
+// Unstarted lists all that are New or being prepared. They must not be changed.
+func (e *Engine) Unstarted(ctx context.Context) ([]v2alpha1.Transfer, error) {
+	return e.transfers(ctx, client.MatchingFields{unstartedIndex: "true"})
+}
+
+// OnNode lists all on a node that have not ended. They must not be changed.
+func (e *Engine) OnNode(ctx context.Context, node string) ([]v2alpha1.Transfer, error) {
+	return e.transfers(ctx, client.MatchingFields{nodeIndex: node})
 }
 
 // transfers lists DataUploads and DataDownloads from the cache, by one of its indexes. They must not be changed: with a thousand of

@@ -1,11 +1,9 @@
-// Package transfer is what DataUploads and DataDownloads have in common: being accepted, waiting in line, being
-// prepared in time, a pod that moves the data and may be lost, an end, and clean-up. Packages dataupload and datadownload
-// hold what differs.
+// Package engine makes one pass over a DataUpload or DataDownload: it reads the world into a Scope, runs the steps that belong to the
+// phase, writes what they came to, tells about it, and knows what to look at again when. What the steps do it does not know.
 //
-// Reconciling is level-triggered and never blocking, and all state is in the cluster. A pass reads the world into a Scope
-// and runs the steps that belong to the phase, one file each. A step does the next thing that is missing and says how to go
-// on; a pass may be cut off after any API call, and the next one finishes the job.
-package transfer
+// Reconciling is level-triggered and never blocking, and all state is in the cluster. A step does the next thing that is missing and
+// says how to go on; a pass may be cut off after any API call, and the next one finishes the job.
+package engine
 
 import (
 	"context"
@@ -70,7 +68,8 @@ type Engine struct {
 	// Queues are shared by the engines of both kinds. Nil if there is one engine only.
 	Queues *queue.Queues
 
-	kind Kind
+	// Kind is set by For.
+	Kind Kind
 }
 
 // Kind is what differs between DataUploads and DataDownloads.
@@ -103,12 +102,12 @@ const (
 )
 
 // For returns the engine for a kind.
-func (e Engine) For(kind Kind) Engine {
-	e.kind = kind
+func (e Engine) For(kind Kind) *Engine {
+	e.Kind = kind
 	if e.Queues == nil {
 		e.Queues = &queue.Queues{}
 	}
-	return e
+	return &e
 }
 
 // Reconcile makes one pass over a DataUpload or DataDownload. observe completes the scope with what exists for the kind only, at no
@@ -129,13 +128,13 @@ func Reconcile[S Scoped](
 
 // begin reads the world into a Scope. It returns nil if there is nothing to be done.
 func (e *Engine) begin(ctx context.Context, request ctrl.Request) (*Scope, error) {
-	transfer := e.kind.New()
+	transfer := e.Kind.New()
 	if err := e.Client.Get(ctx, request.NamespacedName, transfer); err != nil {
 		if apierrors.IsNotFound(err) {
-			e.Queues.Drop(e.kind.Words.Kind, request.NamespacedName)
+			e.Queues.Drop(e.Kind.Words.Kind, request.NamespacedName)
 			return nil, nil
 		}
-		return nil, fmt.Errorf("reading %s %s: %w", e.kind.Words.Kind, request, err)
+		return nil, fmt.Errorf("reading %s %s: %w", e.Kind.Words.Kind, request, err)
 	}
 	if !isOurs(transfer) || isSettled(transfer) {
 		return nil, nil

@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -17,8 +17,8 @@ const (
 	// resync is how often what waits is looked at although nothing it waits for has changed, so that a lost
 	// event costs seconds, not hours. It reads the cache only; what asks the API server each time says itself how often.
 	resync = 30 * time.Second
-	// retry is how soon to look again after somebody else's write came in between.
-	retry = time.Second
+	// Retry is how soon to look again after somebody else's write came in between.
+	Retry = time.Second
 	// patience is how long an expected wait may last before it is worth a message.
 	patience = 5 * time.Second
 )
@@ -30,7 +30,7 @@ func (e *Engine) conclude(ctx context.Context, s *Scope, err error) (ctrl.Result
 	switch {
 	case err == nil:
 	case isOutdated(err) && !s.late():
-		return ctrl.Result{RequeueAfter: retry}, nil
+		return ctrl.Result{RequeueAfter: Retry}, nil
 	case errors.As(err, &wait):
 		err = nil
 	case apierrors.IsForbidden(err) && !s.Phase().IsTerminal():
@@ -49,7 +49,7 @@ func (e *Engine) conclude(ctx context.Context, s *Scope, err error) (ctrl.Result
 	}
 	if err := e.write(ctx, s); err != nil {
 		if isOutdated(err) {
-			return ctrl.Result{RequeueAfter: retry}, nil
+			return ctrl.Result{RequeueAfter: Retry}, nil
 		}
 		return ctrl.Result{}, err
 	}
@@ -80,4 +80,13 @@ func (e *Engine) nextLook(s *Scope, wait *waitError) time.Duration {
 		}
 	}
 	return max(next, time.Millisecond)
+}
+
+// refusedRetry is how soon at the earliest to ask the API server again for what it refused.
+const refusedRetry = 10 * time.Second
+
+// AskAgain is when to ask the API server again for what it refused. The cause, such as a quota, is not watched. The
+// longer it has been waited the longer it takes, so that many of them do not keep the API server busy.
+func (s *Scope) AskAgain() time.Duration {
+	return min(max(s.acceptedFor()/6, refusedRetry), resync)
 }

@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -17,7 +17,6 @@ import (
 const (
 	actionPrepare = "Prepare"
 	actionMove    = "MoveData"
-	actionCleanUp = "CleanUp"
 )
 
 // announce tells about what was just written: Events for the user, metrics, one log line a phase.
@@ -44,13 +43,13 @@ func (e *Engine) announce(ctx context.Context, s *Scope, before v2alpha1.Transfe
 		}
 		log.WithField("configuration", s.ConfiguredBy).Info("accepted")
 	case prepared:
-		log.WithField("node", status.Node).Info(e.kind.Words.Pod + " is ready")
-		metrics.ObservePrepared(e.kind.Words.Kind, s.Now.Sub(acceptedAt(s.Object)))
+		log.WithField("node", status.Node).Info(e.Kind.Words.Pod + " is ready")
+		metrics.ObservePrepared(e.Kind.Words.Kind, s.Now.Sub(acceptedAt(s.Object)))
 	case inProgress:
 		e.Events.Eventf(s.Object, s.Pod, corev1.EventTypeNormal, "Started", actionMove, "moving data on node %s", status.Node)
 		log.WithField("node", status.Node).Info("moving data")
 	case canceling:
-		log.Info("stopping the " + e.kind.Words.Pod)
+		log.Info("stopping the " + e.Kind.Words.Pod)
 	case completed, canceled, failed:
 		e.announceEnd(s)
 	case isNew:
@@ -59,11 +58,11 @@ func (e *Engine) announce(ctx context.Context, s *Scope, before v2alpha1.Transfe
 
 func (e *Engine) announceEnd(s *Scope) {
 	status := s.Status()
-	metrics.ObserveEnded(e.kind.Words.Kind, nodeOf(status), string(status.Phase), movedFor(status), status.Progress.BytesDone)
+	metrics.ObserveEnded(e.Kind.Words.Kind, nodeOf(status), string(status.Phase), movedFor(status), status.Progress.BytesDone)
 	if status.Phase == completed {
-		e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, string(status.Phase), actionMove, "%s", e.kind.Completed(s))
+		e.Events.Eventf(s.Object, nil, corev1.EventTypeNormal, string(status.Phase), actionMove, "%s", e.Kind.Completed(s))
 		for _, n := range s.Notices {
-			metrics.ObserveNotice(e.kind.Words.Kind, n)
+			metrics.ObserveNotice(e.Kind.Words.Kind, n)
 			e.Events.Eventf(s.Object, nil, corev1.EventTypeWarning, n.Label(), actionMove, "%s", n)
 		}
 		return

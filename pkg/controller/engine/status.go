@@ -1,4 +1,4 @@
-package transfer
+package engine
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func (e *Engine) write(ctx context.Context, s *Scope) error {
 	before := s.read
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := e.Client.Patch(ctx, s.Object, patch); err != nil {
-		return fmt.Errorf("writing phase %q of the %s: %w", s.Phase(), e.kind.Words.Kind, err)
+		return fmt.Errorf("writing phase %q of the %s: %w", s.Phase(), e.Kind.Words.Kind, err)
 	}
 	s.read = s.Object.DeepCopyObject().(v2alpha1.Transfer)
 	e.announce(ctx, s, before)
@@ -44,7 +44,7 @@ func (e *Engine) explain(s *Scope, reason waiting.Reason) {
 	if reason.Expected && s.Status().Message == "" && s.Phase() == accepted && s.acceptedFor() < patience {
 		return
 	}
-	if record(s.Object, reason, e.inAttempt(s.Object, reason.Text())) {
+	if record(s.Object, reason, e.InAttempt(s, reason.Text())) {
 		s.reason = reason
 	}
 }
