@@ -1,6 +1,6 @@
 // Package datadownload holds what makes a DataDownload different from a DataUpload: the target PVC that waits for its data,
 // the restorePVC and restore pod through which the data gets into a volume, and how that volume is handed over to the target
-// PVC. All else is in package transfer.
+// PVC. All else is in packages transfer and engine.
 package datadownload
 
 import (

@@ -1,5 +1,5 @@
 // Package dataupload holds what makes a DataUpload different from a DataDownload: the snapshot that is taken over and becomes
-// a backupPVC, the backup pod that reads it, and how both are cleaned up. All else is in package transfer.
+// a backupPVC, the backup pod that reads it, and how both are cleaned up. All else is in packages transfer and engine.
 package dataupload
 
 import (

@@ -46,7 +46,8 @@ func (e Steps) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) 
 	key := client.ObjectKey{Namespace: e.Namespace, Name: expose.AgentDaemonSet}
 	if err := e.Live.Get(ctx, key, daemonSet); err != nil {
 		if apierrors.IsNotFound(err) {
-			return expose.AgentTemplate{}, engine.Waitf(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.Kind.Words.Pod)
+			return expose.AgentTemplate{},
+				engine.Waitf(templateMissing, "daemonset %s not found: %ss are modelled on it", key, e.Kind.Words.Pod)
 		}
 		return expose.AgentTemplate{}, fmt.Errorf("reading daemonset %s: %w", key, err)
 	}
