@@ -25,3 +25,10 @@ func WordsFor(kind string) Words {
 		PodLostCode: "BackupPodLost", WaitingForPodCode: "WaitingForBackupPod", WaitingForPVCCode: "WaitingForBackupPVC",
 	}
 }
+
+// CacheWords are the words for the PVC of a restore pod's cache, as far as they count before there is a pod.
+func CacheWords() Words {
+	return Words{
+		Kind: v2alpha1.KindDataDownload, Pod: "restore pod", PVC: "cachePVC", WaitingForPVCCode: "WaitingForCachePVC",
+	}
+}

@@ -39,7 +39,8 @@ type Exposed struct {
 	// Words name both.
 	Words expose.Words
 	PVC   *corev1.PersistentVolumeClaim
-	Pod   *corev1.Pod
+	// Pod is nil until it is made.
+	Pod *corev1.Pod
 	// Class is the storage class of the source PVC, under which section backupPVC of the configuration has the settings. Empty
 	// for a DataDownload.
 	Class string
@@ -53,9 +54,12 @@ type Exposed struct {
 	Events []corev1.Event
 }
 
-// Explain says why the pod does not run yet: the cause, not the symptom, so the PVC is looked at before the pod that waits
-// for it.
+// Explain says why the pod does not run yet, or is not made: the cause, not the symptom, so the PVC is looked at before the pod
+// that waits for it.
 func Explain(e Exposed) Reason {
+	if e.Pod == nil {
+		return explainPVC(e)
+	}
 	bound := e.PVC.Status.Phase == corev1.ClaimBound
 	pvc, pod := explainPVC(e), explainPod(e)
 	switch {

@@ -17,6 +17,10 @@ func explainPod(e Exposed) Reason {
 		}
 	}
 	if words := unscheduled(e.Pod); words != "" {
+		if e.PVC.Status.Phase == corev1.ClaimBound && strings.Contains(words, unboundClaims) {
+			// That was so when the scheduler looked last.
+			return Reason{Code: e.Words.WaitingForPodCode, Expected: true, Message: name + " is not scheduled yet"}
+		}
 		return e.explainUnscheduled(name, words)
 	}
 	if event := e.complaint("Pod"); event != nil {
@@ -115,10 +119,12 @@ func (e Exposed) explainUnscheduled(name, words string) Reason {
 	return reason
 }
 
+// unboundClaims is what the scheduler says of a pod whose PVC is not bound, and of a class that binds at once.
+const unboundClaims = "unbound immediate PersistentVolumeClaims"
+
 // mentionsClaim recognises what the scheduler says of a pod whose PVC is not bound.
 func mentionsClaim(message string) bool {
-	return strings.Contains(message, "unbound immediate PersistentVolumeClaims") ||
-		strings.Contains(message, "persistentvolumeclaim")
+	return strings.Contains(message, unboundClaims) || strings.Contains(message, "persistentvolumeclaim")
 }
 
 // explainNode is about what happens to the pod on its node.

@@ -69,6 +69,8 @@ func repeated(kind, reason, message string, at, last time.Duration) func(*waitin
 	}
 }
 
+func withoutPod(e *waiting.Exposed) { e.Pod = nil }
+
 func late(e *waiting.Exposed) { e.DelayedBinding = true }
 
 // readOnly makes backupPVC and pod as readOnly: true does.
@@ -104,6 +106,9 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Expo
 		Expect(reason.Text()).To(ContainSubstring(word))
 	}
 	Expect(reason.Text()).NotTo(ContainSubstring("\n"))
+	if e.PVC.Status.Phase == corev1.ClaimBound {
+		Expect(reason.Text()).NotTo(ContainSubstring("unbound"))
+	}
 },
 	Entry("nothing wrong, backupPVC on its way", exposed(),
 		uploading.WaitingForPVCCode, true, `velero/backup-1-x7k2p (storage class "fast", ReadWriteOnce) is not bound yet`,
@@ -118,6 +123,10 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Expo
 	}), uploading.WaitingForPVCCode, true, "is being provisioned for node node-7"),
 	Entry("storage class missing", exposed(func(e *waiting.Exposed) { e.StorageClassFound = false }, unschedulable(unboundClaims)),
 		waiting.StorageClassMissing, false, `storage class "fast" not found`),
+	Entry("no pod yet, backupPVC on its way", exposed(withoutPod), uploading.WaitingForPVCCode, true, "is not bound yet"),
+	Entry("no pod yet, and the provisioner complains",
+		exposed(withoutPod, warning("PersistentVolumeClaim", "ProvisioningFailed", "no space left", 0)),
+		waiting.ProvisioningFailed, false, "no space left"),
 	Entry("a class that is gone after the backupPVC was bound does not matter",
 		exposed(bound, func(e *waiting.Exposed) { e.StorageClassFound = false }), uploading.WaitingForPodCode, true),
 	Entry("provisioner error, in its own words, and not the scheduler's complaint about it",
@@ -132,7 +141,7 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Expo
 	}), waiting.ProvisioningFailed, false, "pv-7"),
 	Entry("scheduler waits for the backupPVC: no news", exposed(unschedulable(unboundClaims)), uploading.WaitingForPVCCode, true),
 	Entry("scheduler has not seen yet that the backupPVC is bound", exposed(bound, unschedulable(unboundClaims)),
-		waiting.Unschedulable, true, "unbound immediate PersistentVolumeClaims"),
+		uploading.WaitingForPodCode, true, "is not scheduled yet"),
 	Entry("no node fits", exposed(bound, unschedulable("0/3 nodes are available: 3 Insufficient cpu.")),
 		waiting.Unschedulable, false, "3 Insufficient cpu."),
 	Entry("no node fits, and the class waits for one",

@@ -160,12 +160,12 @@ var _ = Describe("a lost backup pod", func() {
 	It("costs no attempt if somebody deleted it before it could read", func(ctx context.Context) {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		first := t.pod(ctx)
 		deletePod(ctx, t)
 		t.settleAll(ctx)
 		Expect(t.pod(ctx).UID).NotTo(Equal(first.UID))
 		Expect(t.upload(ctx).Annotations).NotTo(HaveKey("node-agent.io/lost-attempts"))
-		t.provision(ctx)
 		t.runPod(ctx)
 		t.settle(ctx)
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseInProgress))

@@ -60,6 +60,7 @@ podLabels: {team: storage}
 podAnnotations: {example.com/note: x}
 `))
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		DeferCleanup(t.abandon)
 		made := pod(ctx, t)
 		Expect(made.Labels).To(And(HaveKeyWithValue("team", "storage"), HaveKeyWithValue("velero.io/data-upload", t.name)))
@@ -82,6 +83,7 @@ podAnnotations: {example.com/note: x}
 	It("is told what the agent's flags say of what is read again", func(ctx context.Context) {
 		t := newTrial(func(t *trial) { t.r.VerifyPercent, t.r.FullReadEvery = 7, time.Hour })
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		DeferCleanup(t.abandon)
 		Expect(pod(ctx, t).Spec.Containers[0].Args).To(ContainElements("--verify-percent=7", "--full-read-every=1h0m0s"))
 	})
@@ -89,6 +91,7 @@ podAnnotations: {example.com/note: x}
 	It("waits for its priority class, and says so", func(ctx context.Context) {
 		t := newTrial(text(`priorityClassName: missing`))
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		Expect(t.status(ctx).Message).To(And(ContainSubstring("backup pod is refused"), ContainSubstring("no PriorityClass with name missing was found")))
 		makePriorityClass(ctx, "missing")
 		Eventually(func() error {
@@ -112,6 +115,7 @@ podAnnotations: {example.com/note: x}
 			DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, attachment)).To(Succeed()) })
 		}
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		DeferCleanup(t.abandon)
 		Expect(required(pod(ctx, t))[0].MatchFields).To(Equal([]corev1.NodeSelectorRequirement{
 			{Key: "metadata.name", Operator: corev1.NodeSelectorOpNotIn, Values: []string{"node-of-source-" + t.name}},

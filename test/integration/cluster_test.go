@@ -32,9 +32,11 @@ func (t *trial) bindAlias(ctx context.Context) {
 	Expect(t.inCluster().BindAlias(ctx)).To(BeTrue())
 }
 
+// provision lets the backupPVC be bound, and what waits for that be done.
 func (t *trial) provision(ctx context.Context) {
 	GinkgoHelper()
 	Expect(t.inCluster().Provision(ctx)).To(BeTrue())
+	t.settle(ctx)
 }
 
 func (t *trial) runPod(ctx context.Context) {

@@ -49,6 +49,7 @@ var _ = Describe("a DataUpload whose configuration changes", func() {
 		t.restart()
 		t.bindAlias(ctx)
 		t.settle(ctx)
+		t.provision(ctx)
 		pvc, pod := &corev1.PersistentVolumeClaim{}, &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())

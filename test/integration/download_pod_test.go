@@ -27,6 +27,7 @@ var _ = Describe("a restore pod", func() {
 		makePriorityClass(ctx, "low")
 		d := newDownload(change)
 		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.provision(ctx)
 		check(d.Pod(ctx))
 	},
 		Entry("podResources", downloadText(`podResources: {cpuRequest: 10m, memoryLimit: 1Gi}`), func(pod *corev1.Pod) {
@@ -72,6 +73,7 @@ loadAffinity:
 	It("waits for its priority class, and says so", func(ctx context.Context) {
 		d := newDownload(downloadText(`priorityClassName: missing`))
 		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.provision(ctx)
 		Expect(d.get(ctx).Status.Message).To(And(
 			ContainSubstring("restore pod is refused"), ContainSubstring("no PriorityClass with name missing was found")))
 		makePriorityClass(ctx, "missing")
@@ -100,7 +102,7 @@ var _ = It("a restore goes on after a restart in every phase", func(ctx context.
 	d.MakeTarget(ctx)
 	expectAfterRestart(v2alpha1.PhaseAccepted)
 	release := occupySlot(ctx)
-	Expect(d.Provision(ctx)).To(BeTrue())
+	d.provision(ctx)
 	Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
 	expectAfterRestart(v2alpha1.PhasePrepared)
 	release()

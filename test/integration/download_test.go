@@ -37,7 +37,7 @@ var _ = DescribeTable("a good restore hands the volume over and leaves nothing",
 	Expect(dd.Labels).To(HaveKeyWithValue(v2alpha1.ExposeOnGoingLabel, "true"))
 	Expect(dd.Status.AcceptedByNode).To(Equal("agent-node"))
 
-	Expect(d.Provision(ctx)).To(BeTrue())
+	d.provision(ctx)
 	Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
 	d.settle(ctx)
 	dd = d.get(ctx)
@@ -72,6 +72,7 @@ var _ = Describe("a restore", func() {
 			}}
 		}))
 		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.provision(ctx)
 		pvc, pod, target := &corev1.PersistentVolumeClaim{}, d.Pod(ctx), d.Target(ctx)
 		Expect(live.Get(ctx, d.Key(), pvc)).To(Succeed())
 		Expect(pvc.Labels).To(HaveKeyWithValue("app", "shop"))
@@ -317,6 +318,23 @@ var _ = Describe("a volume for the cache of a restore", func() {
 		d.expectNothingMade(ctx)
 	})
 
+	It("is waited for before the restore pod is made, as the restorePVC is", func(ctx context.Context) {
+		makeClass(ctx, "caches")
+		d := newDownload(cached("caches", 0))
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.clock.SetTime(d.clock.Now().Add(10 * time.Second))
+		d.settle(ctx)
+		Expect(d.get(ctx).Status.Message).To(And(HavePrefix("restorePVC "), ContainSubstring("is not bound yet")))
+		Expect(d.Upload.Provision(ctx)).To(BeTrue())
+		d.settle(ctx)
+		Expect(d.Pod(ctx)).To(BeNil())
+		Expect(d.get(ctx).Status.Message).To(And(HavePrefix("cachePVC velero/"+d.Name+"-cache "), ContainSubstring("is not bound yet")))
+		Expect(drain(d.recorder)).To(ContainElement(HavePrefix("Normal WaitingForCachePVC cachePVC ")))
+		d.provision(ctx)
+		Expect(d.Pod(ctx)).NotTo(BeNil())
+		Expect(d.get(ctx).Status.Message).To(HaveSuffix("is not running yet"))
+	})
+
 	It("is not made for a backup below the threshold", func(ctx context.Context) {
 		makeClass(ctx, "caches")
 		d := newDownload(cached("caches", 10), func(d *download) {
@@ -324,6 +342,7 @@ var _ = Describe("a volume for the cache of a restore", func() {
 		})
 		d.advance(ctx, v2alpha1.PhaseAccepted)
 		Expect(cachePVC(ctx, d)).To(BeNil())
+		d.provision(ctx)
 		Expect(d.Pod(ctx).Spec.Containers[0].Args).NotTo(ContainElement(HavePrefix("--cache-volume-path")))
 	})
 
@@ -358,7 +377,7 @@ var _ = Describe("slots", func() {
 		second.create(ctx)
 		DeferCleanup(second.Forget)
 		second.settle(ctx)
-		Expect(second.Provision(ctx)).To(BeTrue())
+		second.provision(ctx)
 		Expect(second.RunPod(ctx, nodeName)).To(BeTrue())
 		second.settle(ctx)
 		Expect(second.get(ctx).Status.Phase).To(Equal(v2alpha1.PhasePrepared))

@@ -152,7 +152,7 @@ func (d *download) advance(ctx context.Context, phase v2alpha1.Phase) {
 	if phase == v2alpha1.PhasePrepared {
 		DeferCleanup(occupySlot(ctx))
 	}
-	Expect(d.Provision(ctx)).To(BeTrue())
+	d.provision(ctx)
 	Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
 	d.settle(ctx)
 	if phase == v2alpha1.PhaseCanceling {
@@ -160,6 +160,13 @@ func (d *download) advance(ctx context.Context, phase v2alpha1.Phase) {
 		d.settle(ctx)
 	}
 	Expect(d.get(ctx).Status.Phase).To(Equal(phase))
+}
+
+// provision lets restorePVC and cachePVC be bound, and what waits for that be done.
+func (d *download) provision(ctx context.Context) {
+	GinkgoHelper()
+	Expect(d.Provision(ctx)).To(BeTrue())
+	d.settle(ctx)
 }
 
 // expectHandedOver checks that the target PVC has the volume with the data, as if it had been provisioned for it.

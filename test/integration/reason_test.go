@@ -132,8 +132,8 @@ var _ = DescribeTable("the cause of waiting", func(ctx context.Context, c cause)
 	Entry("storage class missing", cause{
 		trial: func(t *trial) { backupPVC(config.BackupPVC{StorageClass: "missing-" + t.name})(t) },
 		kind:  "Warning", code: "StorageClassMissing", words: []string{`storage class "missing-upload-`, "not found"},
-		again: func(ctx context.Context, t *trial, n int) {
-			t.unschedulable(ctx, fmt.Sprintf("0/%d nodes are available: pod has unbound immediate PersistentVolumeClaims.", n))
+		again: func(ctx context.Context, t *trial, _ int) {
+			t.complain(ctx, "PersistentVolumeClaim", "ProvisioningFailed", fmt.Sprintf(`storageclass.storage.k8s.io "missing-%s" not found`, t.name))
 		},
 		change: func(ctx context.Context, t *trial) {
 			makeClass(ctx, "missing-"+t.name, storagev1.VolumeBindingImmediate)
@@ -258,6 +258,7 @@ var _ = DescribeTable("the cause of waiting", func(ctx context.Context, c cause)
 	}),
 	Entry("pod quota exceeded", cause{
 		before: func(ctx context.Context, t *trial) { t.limit(ctx, corev1.ResourcePods, "0") },
+		arise:  func(ctx context.Context, t *trial) { t.provision(ctx) },
 		kind:   "Warning", code: "QuotaExceeded", words: []string{"backup pod is refused", "exceeded quota", "pods=1"},
 		change: func(ctx context.Context, t *trial) { t.enforce(ctx, "restricted"); t.unlimit(ctx) },
 		other:  "enforces pod security level restricted",
@@ -266,19 +267,21 @@ var _ = DescribeTable("the cause of waiting", func(ctx context.Context, c cause)
 		before: func(ctx context.Context, t *trial) { t.limit(ctx, corev1.ResourceRequestsStorage, "1Gi") },
 		kind:   "Warning", code: "QuotaExceeded", words: []string{"backupPVC is refused", "exceeded quota", "requests.storage=3Gi"},
 		again:  func(ctx context.Context, t *trial, n int) { t.use(ctx, fmt.Sprintf("%dMi", n+1)) },
-		change: func(ctx context.Context, t *trial) { t.limit(ctx, corev1.ResourcePods, "0") },
-		other:  "backup pod is refused",
+		change: func(ctx context.Context, t *trial) { t.unlimit(ctx) },
+		other:  "is not bound yet",
 	}),
 	Entry("pod security level", cause{
 		before: func(ctx context.Context, t *trial) { t.enforce(ctx, "restricted") },
+		arise:  func(ctx context.Context, t *trial) { t.provision(ctx) },
 		kind:   "Warning", code: "PodSecurityRefused",
 		words:  []string{"enforces pod security level restricted", `violates PodSecurity "restricted:latest"`, "must be privileged"},
 		change: func(ctx context.Context, t *trial) { t.enforce(ctx, "privileged") },
-		other:  "is not bound yet",
+		other:  "is not running yet",
 	}),
 	Entry("spc_t and the pod security level", cause{
 		trial:  backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}),
 		before: func(ctx context.Context, t *trial) { t.enforce(ctx, "restricted") },
+		arise:  func(ctx context.Context, t *trial) { t.provision(ctx) },
 		kind:   "Warning", code: "PodSecurityRefused",
 		words: []string{
 			"pod security level restricted, which forbids the SELinux type spc_t that backupPVC.fast.spcNoRelabeling asks for",
@@ -289,16 +292,18 @@ var _ = DescribeTable("the cause of waiting", func(ctx context.Context, c cause)
 	}),
 	Entry("admission webhook", cause{
 		before: func(ctx context.Context, t *trial) { t.serveWebhook(ctx, "images must come from our registry") },
+		arise:  func(ctx context.Context, t *trial) { t.provision(ctx) },
 		kind:   "Warning", code: "AdmissionRefused", words: []string{"backup pod is refused", `admission webhook "policy.example.com"`, "images must come from our registry"},
 		change: func(_ context.Context, t *trial) { t.webhook.Close() },
 		other:  "failed calling webhook",
 	}),
 	Entry("priority class missing", cause{
 		trial: func(t *trial) { text("priorityClassName: urgent-" + t.name)(t) },
+		arise: func(ctx context.Context, t *trial) { t.provision(ctx) },
 		kind:  "Warning", code: "PriorityClassMissing",
 		words:  []string{`priority class "urgent-upload-`, "no PriorityClass with name", "priorityClassName in the node-agent ConfigMap"},
 		change: func(ctx context.Context, t *trial) { admitPriorityClass(ctx, "urgent-"+t.name) },
-		other:  "is not bound yet",
+		other:  "is not running yet",
 	}),
 	Entry("rights of the agent missing", cause{
 		before: func(_ context.Context, t *trial) { t.r.Live = nobody() },

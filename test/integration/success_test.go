@@ -87,6 +87,7 @@ var _ = Describe("a good run", func() {
 		}), blockVolume)
 		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
+		t.provision(ctx)
 		pvc, pod := &corev1.PersistentVolumeClaim{}, &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pvc)).To(Succeed())
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
@@ -106,6 +107,7 @@ var _ = Describe("a good run", func() {
 		t := newTrial()
 		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
+		t.provision(ctx)
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
 		Expect(pod.Spec.ServiceAccountName).To(Equal("node-agent-mover"))

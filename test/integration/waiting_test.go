@@ -114,10 +114,9 @@ var _ = Describe("a DataUpload that waits", func() {
 		Expect(t.upload(ctx).ResourceVersion).To(Equal(version))
 		Expect(t.events()).To(BeEmpty())
 
-		pod := &corev1.Pod{}
-		t.podStatus(ctx, func(s *corev1.PodStatus) { s.Phase = corev1.PodPending })
-		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
 		t.provision(ctx)
+		Expect(t.status(ctx).Message).To(HaveSuffix("is not running yet"))
+		t.events()
 		t.podStatus(ctx, func(s *corev1.PodStatus) {
 			s.Conditions = []corev1.PodCondition{{
 				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes are available: 1 Insufficient memory.",
@@ -141,6 +140,30 @@ var _ = Describe("a DataUpload that waits", func() {
 		})).To(Succeed())
 		Eventually(func() string { t.settle(ctx); return t.status(ctx).Message }).
 			Should(ContainSubstring("driver cannot make ReadOnlyMany volumes"))
+	})
+
+	It("has its backup pod made when the backupPVC is bound, and says until then what keeps that from it", func(ctx context.Context) {
+		t := newTrial()
+		t.advance(ctx, v2alpha1.PhaseAccepted)
+		DeferCleanup(t.abandon)
+		Expect(t.inCluster().Pod(ctx)).To(BeNil())
+		t.complain(ctx, "PersistentVolumeClaim", "ProvisioningFailed", "pool is full")
+		t.settle(ctx)
+		Expect(t.status(ctx).Message).To(ContainSubstring("pool is full"))
+		Expect(t.inCluster().Pod(ctx)).To(BeNil())
+		t.events()
+
+		t.provision(ctx)
+		Expect(t.inCluster().Pod(ctx)).NotTo(BeNil())
+		Expect(t.status(ctx).Message).To(HaveSuffix("is not running yet"))
+		Expect(t.events()).To(ConsistOf(HavePrefix("Normal WaitingForBackupPod backup pod ")))
+	})
+
+	It("has its backup pod made at once where the class binds with the first consumer", func(ctx context.Context) {
+		t := newTrial(lateBinding)
+		t.advance(ctx, v2alpha1.PhaseAccepted)
+		DeferCleanup(t.abandon)
+		Expect(t.inCluster().Pod(ctx)).NotTo(BeNil())
 	})
 
 	It("mentions a healthy wait only when it lasts", func(ctx context.Context) {
@@ -173,6 +196,7 @@ var _ = Describe("a DataUpload that waits", func() {
 		t := newTrial(backupPVC(config.BackupPVC{ReadOnly: true, SPCNoRelabeling: true}))
 		t.enforce(ctx, level)
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("pod security level "+level), ContainSubstring("spc_t"), ContainSubstring("backupPVC.fast.spcNoRelabeling")))
 		t.enforce(ctx, "privileged")
@@ -188,6 +212,7 @@ var _ = Describe("a DataUpload that waits", func() {
 		t := newTrial()
 		t.enforce(ctx, "restricted")
 		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
 		Expect(t.status(ctx).Message).To(And(
 			ContainSubstring("backup pod is refused"), ContainSubstring(`violates PodSecurity "restricted:latest"`)))
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning PodSecurityRefused")))
@@ -201,6 +226,7 @@ var _ = Describe("a DataUpload that waits", func() {
 		t.advance(ctx, v2alpha1.PhaseAccepted)
 		DeferCleanup(t.abandon)
 		Expect(t.events()).To(ContainElement(HavePrefix("Warning SPCNoRelabelingIgnored")))
+		t.provision(ctx)
 		pod := &corev1.Pod{}
 		Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
 		Expect(pod.Spec.SecurityContext.SELinuxOptions).To(BeNil())

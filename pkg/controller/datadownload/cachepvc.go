@@ -30,8 +30,9 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 	if !s.wantsCache() || s.Pod != nil {
 		return nil
 	}
-	pvc, err := r.cachePVC(ctx, s, r.Client)
-	if err != nil || pvc != nil && !transfer.IsDeleting(pvc) {
+	var err error
+	s.cachePVC, err = r.cachePVC(ctx, s, r.Client)
+	if err != nil || s.cachePVC != nil && !transfer.IsDeleting(s.cachePVC) {
 		return err
 	}
 	class, err := r.StorageClass(ctx, s.config.CachePVC.StorageClass)
@@ -51,7 +52,7 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 		limit = expose.DefaultCacheLimit
 	}
 	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(limit))
-	_, err = transfer.Ensure(ctx, r.Steps, s.Scope, "cachePVC", desired)
+	s.cachePVC, err = transfer.Ensure(ctx, r.Steps, s.Scope, "cachePVC", desired)
 	return err
 }
 

@@ -63,6 +63,7 @@ func (r *Reconciler) allSteps() []engine.Step[*scope] {
 		{Name: "copies", Phases: in(accepted), Run: r.ensureCopies},
 		{Name: "restorePVC", Phases: in(accepted), Run: r.ensureRestorePVC},
 		{Name: "nextAttempt", Phases: in(accepted), Run: shared(r.AwaitNextAttempt)},
+		{Name: "bound", Phases: in(accepted), Run: r.awaitVolumes},
 		{Name: "restorePod", Phases: in(accepted), Run: r.ensureRestorePod},
 		{Name: "prepared", Phases: in(accepted), Run: shared(r.AwaitPrepared)},
 		{Name: "start", Phases: in(prepared), Run: shared(r.Start)},

@@ -25,10 +25,18 @@ func (r *Reconciler) ensureRestorePVC(ctx context.Context, s *scope) error {
 		return engine.Waitf(transfer.BeingDeleted,
 			"restorePVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
-	if s.PVC.Status.Phase == corev1.ClaimBound {
+	if transfer.IsBound(s.PVC) {
 		return r.adoptVolume(ctx, s)
 	}
 	return nil
+}
+
+// awaitVolumes waits, before the restore pod is made, for the volumes that it is to mount.
+func (r *Reconciler) awaitVolumes(ctx context.Context, s *scope) error {
+	if err := r.AwaitBound(ctx, s.Scope); err != nil || s.cachePVC == nil {
+		return err
+	}
+	return r.AwaitVolume(ctx, s.Scope, expose.CacheWords(), s.cachePVC)
 }
 
 // adoptVolume lets the volume go with the restorePVC as long as it holds no data that is worth anything, and remembers what its

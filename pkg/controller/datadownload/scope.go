@@ -20,6 +20,8 @@ type scope struct {
 	config config.Download
 	// target is the PVC that waits for its data, read by the step that needs it.
 	target *corev1.PersistentVolumeClaim
+	// cachePVC is for the cache of the restore; nil if there is none, or the restore pod is made already.
+	cachePVC *corev1.PersistentVolumeClaim
 	// restored is what the restore pod has left behind, and nil before it was successful.
 	restored *restored
 }

@@ -30,7 +30,7 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) error {
 
 // backupPod gathers what the backup pod is built from.
 func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, error) {
-	volume, err := r.volumeOf(ctx, s)
+	volume, err := r.mountedVolume(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -43,4 +43,12 @@ func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, erro
 		return nil, err
 	}
 	return expose.BackupPod(s.du, s.config, volume, template), nil
+}
+
+// mountedVolume is what the backup pod has to know about the volume. One that is bound says itself where it can be used.
+func (r *Reconciler) mountedVolume(ctx context.Context, s *scope) (expose.Volume, error) {
+	if transfer.IsBound(s.PVC) {
+		return expose.Volume{Mode: expose.VolumeMode(s.PVC)}, nil
+	}
+	return r.volumeOf(ctx, s)
 }

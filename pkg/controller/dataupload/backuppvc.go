@@ -23,5 +23,10 @@ func (r *Reconciler) ensureBackupPVC(ctx context.Context, s *scope) error {
 		return engine.Waitf(transfer.BeingDeleted,
 			"backupPVC %s/%s is being deleted", s.PVC.Namespace, s.PVC.Name)
 	}
-	return nil
+	if !transfer.IsBound(s.PVC) {
+		return nil
+	}
+	// From now on the volume goes with the PVC, also if garbage collection removes that behind our back.
+	_, err := r.AdoptVolume(ctx, s.Scope)
+	return err
 }

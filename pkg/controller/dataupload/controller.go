@@ -64,6 +64,7 @@ func (r *Reconciler) allSteps() []engine.Step[*scope] {
 		{Name: "copies", Phases: in(accepted), Run: r.ensureCopies},
 		{Name: "backupPVC", Phases: in(accepted), Run: r.ensureBackupPVC},
 		{Name: "nextAttempt", Phases: in(accepted), Run: shared(r.AwaitNextAttempt)},
+		{Name: "bound", Phases: in(accepted), Run: shared(r.AwaitBound)},
 		{Name: "backupPod", Phases: in(accepted), Run: r.ensureBackupPod},
 		{Name: "prepared", Phases: in(accepted), Run: shared(r.AwaitPrepared)},
 		{Name: "start", Phases: in(prepared), Run: r.start},

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,7 +43,7 @@ const concurrency = 8
 // for. What only one kind waits for is added by its package.
 func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
 	metrics.Begin(e.Kind.Words.Kind, moverpod.Causes)
-	byName := handler.EnqueueRequestsFromMapFunc(sameName)
+	byUser := handler.EnqueueRequestsFromMapFunc(user)
 	onlyUpdates := func(matters func(event.UpdateEvent) bool) builder.WatchesOption {
 		return builder.WithPredicates(predicate.Funcs{
 			CreateFunc: func(event.CreateEvent) bool { return false },
@@ -55,9 +55,9 @@ func (e *Engine) Controller(mgr ctrl.Manager) *builder.Builder {
 		For(e.Kind.New(), builder.WithPredicates(predicate.Funcs{UpdateFunc: matters})).
 		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(e.onNode),
 			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.Funcs{UpdateFunc: changesReadiness}))).
-		Watches(&corev1.Pod{}, byName).
-		Watches(&corev1.PersistentVolumeClaim{}, byName).
-		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(involved)).
+		Watches(&corev1.Pod{}, byUser).
+		Watches(&corev1.PersistentVolumeClaim{}, byUser).
+		Watches(&corev1.Event{}, handler.EnqueueRequestsFromMapFunc(e.involved)).
 		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(e.AnnotatedOwner)).
 		Watches(&velerov1.BackupRepository{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
 		Watches(&velerov1.BackupStorageLocation{}, handler.EnqueueRequestsFromMapFunc(e.allAccepted)).
@@ -133,9 +133,15 @@ func withoutProgress(obj client.Object) client.Object {
 	return transfer
 }
 
-// sameName leads from an object in Velero's namespace to what it is named after.
-func sameName(_ context.Context, obj client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(obj)}}
+// user leads from an object in Velero's namespace to what it was made for, and to what it stands in the way of, having its name.
+func user(_ context.Context, obj client.Object) []reconcile.Request {
+	key := client.ObjectKeyFromObject(obj)
+	requests := []reconcile.Request{{NamespacedName: key}}
+	if controller := metav1.GetControllerOf(obj); controller != nil && controller.Name != key.Name {
+		key.Name = controller.Name
+		requests = append(requests, reconcile.Request{NamespacedName: key})
+	}
+	return requests
 }
 
 // AnnotatedOwner leads from a cluster-scoped object to what it was made for.
@@ -147,12 +153,22 @@ func (e *Engine) AnnotatedOwner(_ context.Context, obj client.Object) []reconcil
 	return []reconcile.Request{{NamespacedName: owner}}
 }
 
-func involved(_ context.Context, obj client.Object) []reconcile.Request {
-	about := obj.(*corev1.Event).InvolvedObject
-	if about.Kind != "Pod" && about.Kind != "PersistentVolumeClaim" {
+// involved leads from an Event to what the pod or PVC that it is about was made for.
+func (e *Engine) involved(ctx context.Context, obj client.Object) []reconcile.Request {
+	event := obj.(*corev1.Event).InvolvedObject
+	key := client.ObjectKey{Namespace: event.Namespace, Name: event.Name}
+	switch event.Kind {
+	case "Pod":
+		return []reconcile.Request{{NamespacedName: key}}
+	case "PersistentVolumeClaim":
+		pvc := &corev1.PersistentVolumeClaim{}
+		if err := e.Client.Get(ctx, key, pvc); err != nil {
+			return nil // what is not there is not waited for
+		}
+		return user(ctx, pvc)
+	default:
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: about.Namespace, Name: about.Name}}}
 }
 
 func (e *Engine) allAccepted(ctx context.Context, _ client.Object) []reconcile.Request {

@@ -97,16 +97,16 @@ func (e Steps) RemovePVC(ctx context.Context, s *engine.Scope) (string, error) {
 		return "", nil
 	}
 	remaining := e.Kind.Words.PVC + " " + s.PVC.Name
-	adopted, err := e.adoptVolume(ctx, s)
+	adopted, err := e.AdoptVolume(ctx, s)
 	if err != nil || !adopted || IsDeleting(s.PVC) {
 		return remaining, err
 	}
 	return remaining, e.Delete(ctx, e.Kind.Words.PVC, s.PVC)
 }
 
-// adoptVolume makes sure that the volume of the PVC is deleted with it, whatever its class says, and that the PV can be
+// AdoptVolume makes sure that the volume of the PVC is deleted with it, whatever its class says, and that the PV can be
 // found by its owner once the PVC, which alone leads to it, is gone. It is done when the cache shows it.
-func (e Steps) adoptVolume(ctx context.Context, s *engine.Scope) (bool, error) {
+func (e Steps) AdoptVolume(ctx context.Context, s *engine.Scope) (bool, error) {
 	pv, err := e.VolumeOf(ctx, s)
 	if err != nil {
 		return false, err
