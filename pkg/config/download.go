@@ -1,9 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Download is what a configuration says about one DataDownload. As with a DataUpload, it is decided when that is accepted.
 type Download struct {
@@ -31,25 +28,14 @@ func (c *Config) ForDownload(targetClass string) Download {
 
 // Summary says in one line where the configuration is from and what it sets, for an Event.
 func (d Download) Summary() string {
-	if d.Source == "" {
-		return "default configuration, because no node-agent ConfigMap is given"
-	}
-	var parts []string
-	if d.IgnoreDelayBinding {
-		parts = append(parts, "ignoreDelayBinding")
-	}
-	if len(d.SecretNames) > 0 {
-		parts = append(parts, "secrets "+strings.Join(d.SecretNames, " "))
-	}
-	if len(d.ConfigMapNames) > 0 {
-		parts = append(parts, "configMaps "+strings.Join(d.ConfigMapNames, " "))
-	}
+	class := ""
 	if d.CachePVC != nil {
-		parts = append(parts, "cachePVC of class "+d.CachePVC.StorageClass)
+		class = d.CachePVC.StorageClass
 	}
-	parts = append(parts, d.settings()...)
-	if len(parts) == 0 {
-		parts = []string{"defaults"}
-	}
-	return fmt.Sprintf("configuration of %s: %s", d.Source, strings.Join(parts, ", "))
+	return summary(d.Source, append([]string{
+		flag("ignoreDelayBinding", d.IgnoreDelayBinding),
+		named("secrets", strings.Join(d.SecretNames, " ")),
+		named("configMaps", strings.Join(d.ConfigMapNames, " ")),
+		named("cachePVC of class", class),
+	}, d.settings()...))
 }

@@ -47,28 +47,50 @@ func (c *Config) Affinity(class string) *LoadAffinity {
 	return nil
 }
 
-// settings lists what is set.
+// settings lists what is set, between empty strings.
 func (p Pod) settings() []string {
-	var parts []string
+	nodes, resources := "", ""
 	if p.NodeSelector != nil {
-		parts = append(parts, "nodes "+Describe(p.NodeSelector))
+		nodes = Describe(p.NodeSelector)
 	}
-	if p.PodResources != nil && p.PodResources.String() != "" {
-		parts = append(parts, p.PodResources.String())
+	if p.PodResources != nil {
+		resources = p.PodResources.String()
 	}
-	if p.PriorityClassName != "" {
-		parts = append(parts, "priority class "+p.PriorityClassName)
+	return []string{
+		named("nodes", nodes),
+		resources,
+		named("priority class", p.PriorityClassName),
+		named("pod labels", keys(p.PodLabels)),
+		named("pod annotations", keys(p.PodAnnotations)),
+		named("tolerations", DescribeTolerations(p.Tolerations)),
 	}
-	if len(p.PodLabels) > 0 {
-		parts = append(parts, "pod labels "+keys(p.PodLabels))
+}
+
+// summary says in one line where a configuration is from and what it sets.
+func summary(source string, settings []string) string {
+	if source == "" {
+		return "default configuration, because no node-agent ConfigMap is given"
 	}
-	if len(p.PodAnnotations) > 0 {
-		parts = append(parts, "pod annotations "+keys(p.PodAnnotations))
+	return "configuration of " + source + ": " + cmp.Or(list(settings...), "defaults")
+}
+
+func list(settings ...string) string {
+	return strings.Join(slices.DeleteFunc(settings, func(setting string) bool { return setting == "" }), ", ")
+}
+
+// named is empty if the value is.
+func named(name, value string) string {
+	if value == "" {
+		return ""
 	}
-	if len(p.Tolerations) > 0 {
-		parts = append(parts, "tolerations "+DescribeTolerations(p.Tolerations))
+	return name + " " + value
+}
+
+func flag(name string, isSet bool) string {
+	if isSet {
+		return name
 	}
-	return parts
+	return ""
 }
 
 // DescribeTolerations writes tolerations as kubectl writes taints, as in "dedicated=backup:NoSchedule spot".

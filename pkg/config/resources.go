@@ -43,14 +43,5 @@ func quantities(list corev1.ResourceList) string {
 
 // String lists what is set, as in "requests cpu=500m memory=1Gi, limits memory=4Gi". Empty: nothing is.
 func (r *PodResources) String() string {
-	var parts []string
-	for _, side := range []struct {
-		name       string
-		quantities string
-	}{{"requests", quantities(r.Requests())}, {"limits", quantities(r.Limits())}} {
-		if side.quantities != "" {
-			parts = append(parts, side.name+" "+side.quantities)
-		}
-	}
-	return strings.Join(parts, ", ")
+	return list(named("requests", quantities(r.Requests())), named("limits", quantities(r.Limits())))
 }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,38 +38,19 @@ func (b BackupPVC) AccessMode() corev1.PersistentVolumeAccessMode {
 
 // ClassFor returns the class of the backupPVC for source PVCs of a storage class.
 func (b BackupPVC) ClassFor(sourceClass string) string {
-	if b.StorageClass != "" {
-		return b.StorageClass
-	}
-	return sourceClass
+	return cmp.Or(b.StorageClass, sourceClass)
 }
 
 // Summary says in one line where the configuration is from and what it sets, for an Event.
 func (u Upload) Summary() string {
-	if u.Source == "" {
-		return "default configuration, because no node-agent ConfigMap is given"
-	}
-	return "configuration of " + u.Source + ": " + u.settings()
-}
-
-func (u Upload) settings() string {
-	var parts []string
-	add := func(set bool, format string, args ...any) {
-		if set {
-			parts = append(parts, fmt.Sprintf(format, args...))
-		}
-	}
 	b := u.BackupPVC
-	add(b.StorageClass != "", "backupPVC of class %s", b.StorageClass)
-	add(b.ReadOnly, "readOnly")
-	add(b.ReadOnly && b.SPCNoRelabeling, "spcNoRelabeling")
-	add(b.AccessMode() == corev1.ReadWriteOncePod, "readWriteOncePod")
-	add(len(b.Annotations) > 0, "annotations %s", keys(b.Annotations))
-	add(len(b.SecretNames) > 0, "secrets %s", strings.Join(b.SecretNames, " "))
-	add(len(b.ConfigMapNames) > 0, "configMaps %s", strings.Join(b.ConfigMapNames, " "))
-	parts = append(parts, u.Pod.settings()...)
-	if len(parts) == 0 {
-		return "defaults"
-	}
-	return strings.Join(parts, ", ")
+	return summary(u.Source, append([]string{
+		named("backupPVC of class", b.StorageClass),
+		flag("readOnly", b.ReadOnly),
+		flag("spcNoRelabeling", b.ReadOnly && b.SPCNoRelabeling),
+		flag("readWriteOncePod", b.AccessMode() == corev1.ReadWriteOncePod),
+		named("annotations", keys(b.Annotations)),
+		named("secrets", strings.Join(b.SecretNames, " ")),
+		named("configMaps", strings.Join(b.ConfigMapNames, " ")),
+	}, u.settings()...))
 }

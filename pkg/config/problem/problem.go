@@ -30,29 +30,26 @@ type Problem struct {
 
 // in returns the problem as one line: source:line:column: path: message: found X, expected Y; suggestion.
 func (p Problem) in(source string) string {
-	place := source
 	if p.Line > 0 {
-		place = fmt.Sprintf("%s:%d:%d", source, p.Line, p.Column)
+		source = fmt.Sprintf("%s:%d:%d", source, p.Line, p.Column)
 	}
-	parts := []string{place, p.Path, p.Text()}
-	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
+	return join(": ", source, p.Path, p.Text())
 }
 
 // Text says what is wrong, as in "message: found X, expected Y; suggestion".
 func (p Problem) Text() string {
-	var difference []string
-	if p.Found != "" {
-		difference = append(difference, "found "+p.Found)
+	found, expected := p.Found, p.Expected
+	if found != "" {
+		found = "found " + found
 	}
-	if p.Expected != "" {
-		difference = append(difference, "expected "+p.Expected)
+	if expected != "" {
+		expected = "expected " + expected
 	}
-	parts := []string{p.Message, strings.Join(difference, ", ")}
-	line := strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
-	if p.Suggestion != "" {
-		line += "; " + p.Suggestion
-	}
-	return line
+	return join("; ", join(": ", p.Message, join(", ", found, expected)), p.Suggestion)
+}
+
+func join(separator string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), separator)
 }
 
 // Error says that a configuration cannot be used, and everything that is wrong with it.
