@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"strings"
+
 	"go.yaml.in/yaml/v4"
 
 	"github.com/node-agent/node-agent/pkg/config"
@@ -55,7 +57,8 @@ func (c *Checked) Place(path string) (line, column int) {
 	}
 	found, longest := c.tree, -1
 	visit(c.tree, "", c.tree, func(at string, place *yaml.Node) {
-		if len(at) > longest && isPrefixPath(at, path) {
+		rest, leads := strings.CutPrefix(path, at)
+		if leads && len(at) > longest && (at == "" || rest == "" || rest[0] == '.' || rest[0] == '[') {
 			longest, found = len(at), place
 		}
 	})
@@ -71,12 +74,4 @@ func visit(n *yaml.Node, path string, place *yaml.Node, call func(path string, p
 	for i, item := range document.Items(n) {
 		visit(item, problem.Index(path, i), item, call)
 	}
-}
-
-// isPrefixPath tells whether a path is another one or leads to it.
-func isPrefixPath(prefix, path string) bool {
-	if prefix == "" || prefix == path {
-		return true
-	}
-	return len(path) > len(prefix) && path[:len(prefix)] == prefix && (path[len(prefix)] == '.' || path[len(prefix)] == '[')
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,14 +76,7 @@ func oneOf(near func(value string) string, words ...string) *rule {
 	return &rule{
 		expected: problem.Alternatives(words),
 		valid:    func(value string) bool { return slices.Contains(words, value) },
-		near: func(value string) string {
-			if near != nil {
-				if word := near(value); word != "" {
-					return word
-				}
-			}
-			return problem.Nearest(value, words)
-		},
+		near:     func(value string) string { return cmp.Or(told(near, value), problem.Nearest(value, words)) },
 	}
 }
 
@@ -119,33 +113,23 @@ func nameOf(what string) *rule {
 // storageClassName is the rule for the name of a storage class. Capitals cannot occur in one, but the sample in Velero's
 // documentation has them, and who copied it must not be locked out: they are only pointed at.
 func storageClassName() *rule {
-	strict := nameOf("a storage class")
-	return &rule{
-		expected: strict.expected,
-		valid:    func(name string) bool { return strict.valid(strings.ToLower(name)) },
-		near:     strict.near,
-		doubt: func(name string) string {
-			if strict.valid(name) {
-				return ""
-			}
-			return "no storage class can have this name, because it has capitals"
-		},
+	r := nameOf("a storage class")
+	strict := r.valid
+	r.valid = func(name string) bool { return strict(strings.ToLower(name)) }
+	r.doubt = func(name string) string {
+		if name == strings.ToLower(name) {
+			return ""
+		}
+		return "no storage class can have this name, because it has capitals"
 	}
+	return r
 }
 
 // optional lets an empty string stand for a setting that is absent, as Velero does.
 func optional(r *rule) *rule {
-	return &rule{
-		expected: r.expected,
-		valid:    func(value string) bool { return value == "" || r.valid(value) },
-		near:     r.near,
-		doubt: func(value string) string {
-			if value == "" || r.doubt == nil {
-				return ""
-			}
-			return r.doubt(value)
-		},
-	}
+	o := *r
+	o.valid = func(value string) bool { return value == "" || r.valid(value) }
+	return &o
 }
 
 // quantityShape keeps numbers like 1e999999999 away from arithmetic that would write out all their digits, and a point without

@@ -148,26 +148,25 @@ func (c *checker) checkFreeValue(m member, s *schema) {
 
 // checkText checks the content of a string or key.
 func (c *checker) checkText(n *yaml.Node, r *rule, path string) {
-	if !r.valid(n.Value) {
-		c.problem(n, r.broken(n.Value, path))
+	if r.valid(n.Value) {
+		if doubt := told(r.doubt, n.Value); doubt != "" {
+			c.warn(n, path, doubt)
+		}
 		return
 	}
-	if r.doubt == nil {
-		return
+	wrong := problem.Problem{Path: path, Found: problem.Quote(n.Value), Expected: r.expected}
+	if near := told(r.near, n.Value); near != "" {
+		wrong.Suggestion = problem.DidYouMean(problem.Quote(near))
 	}
-	if doubt := r.doubt(n.Value); doubt != "" {
-		c.warn(n, path, doubt)
-	}
+	c.problem(n, wrong)
 }
 
-func (r *rule) broken(text, path string) problem.Problem {
-	wrong := problem.Problem{Path: path, Found: problem.Quote(text), Expected: r.expected}
-	if r.near != nil {
-		if near := r.near(text); near != "" {
-			wrong.Suggestion = problem.DidYouMean(problem.Quote(near))
-		}
+// told is what a function that may be nil says about a text.
+func told(by func(string) string, text string) string {
+	if by == nil {
+		return ""
 	}
-	return wrong
+	return by(text)
 }
 
 func (c *checker) checkNumber(n *yaml.Node, s *schema, path string) {
