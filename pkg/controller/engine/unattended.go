@@ -25,7 +25,7 @@ type Unattended struct {
 // Tell writes why no agent works into everything that has not ended, unless it stands there already. Several agents may do it
 // side by side: who comes second finds it done.
 func (u Unattended) Tell(ctx context.Context, why string) error {
-	transfers, err := u.transfers(ctx)
+	transfers, err := listTransfers(ctx, u.Client, u.Namespace)
 	if err != nil {
 		return err
 	}
@@ -40,16 +40,6 @@ func (u Unattended) Tell(ctx context.Context, why string) error {
 		}
 	}
 	return errors.Join(failures...)
-}
-
-func (u Unattended) transfers(ctx context.Context) ([]v2alpha1.Transfer, error) {
-	uploads, downloads := &v2alpha1.DataUploadList{}, &v2alpha1.DataDownloadList{}
-	for _, list := range []client.ObjectList{uploads, downloads} {
-		if err := u.Client.List(ctx, list, client.InNamespace(u.Namespace)); err != nil {
-			return nil, fmt.Errorf("listing dataUploads and dataDownloads: %w", err)
-		}
-	}
-	return v2alpha1.Transfers(uploads, downloads), nil
 }
 
 func (u Unattended) tell(ctx context.Context, transfer v2alpha1.Transfer, reason waiting.Reason) error {

@@ -88,9 +88,13 @@ func (e *Engine) OnNode(ctx context.Context, node string) ([]v2alpha1.Transfer, 
 // transfers lists DataUploads and DataDownloads from the cache, by one of its indexes. They must not be changed: with a thousand of
 // them waiting, copies would be the greater part of the work.
 func (e *Engine) transfers(ctx context.Context, index client.MatchingFields) ([]v2alpha1.Transfer, error) {
+	return listTransfers(ctx, e.Client, e.Namespace, index, client.UnsafeDisableDeepCopy)
+}
+
+func listTransfers(ctx context.Context, reader client.Reader, namespace string, options ...client.ListOption) ([]v2alpha1.Transfer, error) {
 	uploads, downloads := &v2alpha1.DataUploadList{}, &v2alpha1.DataDownloadList{}
 	for _, list := range []client.ObjectList{uploads, downloads} {
-		if err := e.Client.List(ctx, list, client.InNamespace(e.Namespace), index, client.UnsafeDisableDeepCopy); err != nil {
+		if err := reader.List(ctx, list, append(options, client.InNamespace(namespace))...); err != nil {
 			return nil, fmt.Errorf("listing dataUploads and dataDownloads: %w", err)
 		}
 	}
