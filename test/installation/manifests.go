@@ -18,8 +18,8 @@ import (
 	"github.com/node-agent/node-agent/test/controlplane"
 )
 
-// Manifests are the project's own, from config/rbac and config/agent: an agent has exactly the rights here that a real
-// one has, and its backup pods take over what real ones do.
+// Manifests are the project's own, from config/rbac, config/manage-repositories and config/agent: an agent has exactly the rights
+// here that a real one has, and its backup pods take over what real ones do.
 type Manifests struct {
 	// Objects are all of them.
 	Objects []client.Object
@@ -35,7 +35,7 @@ func LoadManifests(scheme *runtime.Scheme) (*Manifests, error) {
 		return nil, err
 	}
 	loaded := &Manifests{}
-	for _, dir := range []string{"rbac", "agent"} {
+	for _, dir := range []string{"rbac", "manage-repositories", "agent"} {
 		files, err := filepath.Glob(filepath.Join(module, "config", dir, "*.yaml"))
 		if err != nil {
 			return nil, err
