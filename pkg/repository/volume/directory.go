@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 
 	"github.com/kopia/kopia/fs"
 	"golang.org/x/sys/unix"
@@ -20,7 +21,12 @@ type directory struct {
 	mountPoint string
 	// handle is nil while the directory is not open. It belongs to the handles of the volume.
 	handle *handle
+	// opened is what was opened first: the entries of one directory must not be looked for in another.
+	opened atomic.Pointer[identity]
 }
+
+// identity tells a directory from others.
+type identity struct{ inode, device uint64 }
 
 // Size is none.
 func (*directory) Size() int64 { return 0 }

@@ -79,7 +79,7 @@ func (h *handles) open(d *directory) (fd int, err error) {
 		return -1, d.failed("open", err)
 	}
 	now, err := statOf(fd)
-	if err == nil && (now.inode != d.listed.inode || now.device.Dev != d.listed.device.Dev) {
+	if err == nil && !d.is(now) {
 		err = errReplaced
 	}
 	if err != nil {
@@ -87,6 +87,13 @@ func (h *handles) open(d *directory) (fd int, err error) {
 		return -1, d.failed("open", err)
 	}
 	return fd, nil
+}
+
+// is tells whether the directory is the one that was opened first. It may be another than the one that was listed, as where
+// a server has a file system of its own mounted once somebody enters.
+func (d *directory) is(now attributes) bool {
+	opened := identity{inode: now.inode, device: now.device.Dev}
+	return d.opened.CompareAndSwap(nil, &opened) || *d.opened.Load() == opened
 }
 
 // release ends a use.

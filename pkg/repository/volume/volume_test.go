@@ -256,6 +256,30 @@ var _ = Describe("A volume", func() {
 		Expect(err).To(MatchError(unix.ENOTDIR))
 	})
 
+	It("reads the directory that is there when it is opened, but none that takes its place while it is read", func(ctx context.Context) {
+		path := filepath.Join(dir, "directory")
+		replace := func(file string) {
+			// The one before stays, so that its inode is not used again.
+			Expect(os.Rename(path, filepath.Join(dir, "before "+file))).To(Succeed())
+			write(path, file, "")
+		}
+		write(path, "listed", "")
+		v := open(dir)
+		listed := child(ctx, v, "directory").(fs.Directory)
+
+		replace("opened")
+		entries, err := listed.Iterate(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		first, err := entries.Next(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(first.Name()).To(Equal("opened"))
+
+		replace("late")
+		listed.Close()
+		_, err = listed.Iterate(ctx)
+		Expect(err).To(MatchError(ContainSubstring("replaced")))
+	})
+
 	Describe("that would not fit into a volume of its size again", func() {
 		BeforeEach(func() {
 			// Other programs change the size of what they share.
