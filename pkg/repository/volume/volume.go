@@ -46,12 +46,12 @@ func Open(path string) (*Volume, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read volume: %w", err)
 	}
-	defer v.handles.release(v.root)
 	found, err := statOf(fd)
 	if err != nil {
 		v.Close()
 		return nil, fmt.Errorf("read volume: %w", err)
 	}
+	defer v.handles.release(v.root)
 	v.root.listed = found
 	var system unix.Statfs_t
 	if err := unix.Fstatfs(fd, &system); err == nil {

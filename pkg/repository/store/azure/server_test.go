@@ -42,8 +42,7 @@ type cloudServer struct {
 
 func newCloud() *cloudServer {
 	result := &cloudServer{blobs: map[string]string{}}
-	result.server = httptest.NewTLSServer(result)
-	DeferCleanup(result.server.Close)
+	result.server = storetest.Serve(result)
 	return result
 }
 

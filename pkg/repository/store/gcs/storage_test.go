@@ -44,8 +44,7 @@ type google struct {
 
 func newGoogle() *google {
 	result := &google{objects: map[string]string{}}
-	result.server = httptest.NewTLSServer(result)
-	DeferCleanup(result.server.Close)
+	result.server = storetest.Serve(result)
 	return result
 }
 

@@ -34,7 +34,7 @@ func (o Options) clients() (services, bucket *awshttp.BuildableClient, err error
 	})
 	bucket = services.WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.InsecureSkipVerify = o.SkipTLSVerify
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = transport.MaxIdleConnections, transport.MaxIdleConnections
+		transport.Configure(t)
 		// What is stored is compressed by Kopia, and no header is to be added behind the signature.
 		t.DisableCompression = true
 	})

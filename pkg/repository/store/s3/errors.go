@@ -48,6 +48,9 @@ func asBlobError(err error) error {
 	if answer, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(expired, answer.ErrorCode()) {
 		return fmt.Errorf("%w: %w", blob.ErrInvalidCredentials, explained(err))
 	}
+	if answer, ok := errors.AsType[smithy.APIError](err); ok && answer.ErrorCode() == "NoSuchBucket" {
+		return explained(err)
+	}
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		switch answer.HTTPStatusCode() {
 		case http.StatusNotFound:

@@ -14,12 +14,15 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/node-agent/node-agent/pkg/repository/store/storetest"
 )
 
 const (
-	bucket    = "backups"
-	accessKey = "AKIDEXAMPLE"
-	secretKey = "wJalrXUtnFEMI#K7MDENG;bPxRfiCYEXAMPLEKEY"
+	bucket       = "backups"
+	dottedBucket = "with.dots"
+	accessKey    = "AKIDEXAMPLE"
+	secretKey    = "wJalrXUtnFEMI#K7MDENG;bPxRfiCYEXAMPLEKEY"
 )
 
 // server is an S3 server that is reached at whatever address is asked for, with and without TLS, and writes down what it
@@ -33,10 +36,12 @@ type server struct {
 	requests []*http.Request
 }
 
-// newServer makes a server with a bucket, whose name it takes from the host of a request if it is there.
+// newServer makes a server with buckets, whose names it takes from the host of a request if they are there.
 func newServer() *server {
 	backend := s3mem.New()
-	Expect(backend.CreateBucket(bucket)).To(Succeed())
+	for _, name := range []string{bucket, dottedBucket} {
+		Expect(backend.CreateBucket(name)).To(Succeed())
+	}
 	byPath := gofakes3.New(backend).Server()
 	byHost := gofakes3.New(backend, gofakes3.WithHostBucket(true)).Server()
 	result := &server{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,8 +53,7 @@ func newServer() *server {
 	})}
 	result.plain = httptest.NewServer(result)
 	DeferCleanup(result.plain.Close)
-	result.tls = httptest.NewTLSServer(result)
-	DeferCleanup(result.tls.Close)
+	result.tls = storetest.Serve(result)
 	return result
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/kopia/kopia/repo/blob"
@@ -24,6 +25,9 @@ const (
 	classesBlob = ".storageconfig"
 
 	customerAlgorithm = "AES256"
+
+	// A part of a list is asked for so often, with pauses of up to listPause.
+	listAttempts, listPause = 10, time.Second
 )
 
 // Storage is a bucket. It does each request once more only as the client does: on failures of network and server.
@@ -205,11 +209,16 @@ func (s *Storage) DeleteBlob(ctx context.Context, id blob.ID) error {
 	return err
 }
 
+// patient repeats a request that the store has no time for: all others are repeated by Kopia, but lists are not.
+func patient(o *s3.Options) {
+	o.Retryer = retry.AddWithMaxBackoffDelay(retry.AddWithMaxAttempts(o.Retryer, listAttempts), listPause)
+}
+
 // ListBlobs calls back for each blob whose name begins with the prefix.
 func (s *Storage) ListBlobs(ctx context.Context, prefix blob.ID, callback func(blob.Metadata) error) error {
 	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.options.Bucket, Prefix: s.key(prefix)})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := pages.NextPage(ctx, patient)
 		if err != nil {
 			return explained(err)
 		}

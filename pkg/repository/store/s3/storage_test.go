@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kopia/kopia/repo/blob"
@@ -38,7 +39,7 @@ var _ = Describe("The address of an object", func() {
 		Entry("in another isolated partition", Options{Region: "us-isob-east-9"}, "https://backups.s3.us-isob-east-9.sc2s.sgov.gov/p/k", "us-isob-east-9"),
 		Entry("with the path style", Options{Region: "ap-southeast-6", Addressing: AddressingPath},
 			"https://s3.ap-southeast-6.amazonaws.com/backups/p/k", "ap-southeast-6"),
-		Entry("with a dot in the bucket's name", Options{Region: "eu-west-1", Bucket: "with.dots"},
+		Entry("with a dot in the bucket's name", Options{Region: "eu-west-1", Bucket: dottedBucket},
 			"https://s3.eu-west-1.amazonaws.com/with.dots/p/k", "eu-west-1"),
 		Entry("with the URL of a new region", Options{Endpoint: "https://s3.ap-southeast-6.amazonaws.com", Region: "ap-southeast-6"},
 			"https://backups.s3.ap-southeast-6.amazonaws.com/p/k", "ap-southeast-6"),
@@ -99,6 +100,24 @@ var _ = Describe("A bucket", func() {
 		Entry("without TLS", Options{Endpoint: "http://minio:9000"}),
 		Entry("with checksums", Options{Endpoint: "http://minio:9000", Checksum: "CRC32C"}),
 	)
+
+	It("is listed though it has no time for a while", func(ctx context.Context) {
+		server := newServer()
+		storage, err := server.open(ctx, Options{Endpoint: minio, Region: "r"})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(storage.PutBlob(ctx, "k", storetest.Content("data"), blob.PutOptions{})).To(Succeed())
+		inner := server.handler
+		var asked atomic.Int32
+		server.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) <= 4 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				storetest.Answer(w, "<Error><Code>SlowDown</Code></Error>")
+				return
+			}
+			inner.ServeHTTP(w, r)
+		})
+		Expect(storetest.List(ctx, storage, "")).To(Equal([]string{"k"}))
+	})
 
 	It("keeps them in the storage classes that it is configured for", func(ctx context.Context) {
 		server := newServer()
@@ -228,6 +247,8 @@ var _ = Describe("An answer of the store", func() {
 		Expect(storage.PutBlob(ctx, "k", storetest.Content("data"), blob.PutOptions{})).To(expected)
 	},
 		Entry(nil, 400, "<Error><Code>InvalidArgument</Code><Message>no</Message><RequestId>r</RequestId></Error>", MatchError("InvalidArgument: no")),
+		Entry("that there is no bucket", 404, "<Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>",
+			And(MatchError("NoSuchBucket: gone"), Not(MatchError(blob.ErrBlobNotFound)))),
 		Entry("that keys have expired", 400, "<Error><Code>ExpiredToken</Code></Error>", MatchError(blob.ErrInvalidCredentials)),
 	)
 })

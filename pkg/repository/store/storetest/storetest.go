@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -54,6 +56,20 @@ func List(ctx context.Context, storage blob.Storage, prefix blob.ID) []string {
 func Answer(w io.Writer, format string, values ...any) {
 	_, err := fmt.Fprintf(w, format, values...)
 	Expect(err).NotTo(HaveOccurred())
+}
+
+// Serve makes a server with TLS that speaks HTTP/2 with whoever can, and fails the spec if somebody does: stores are to use a
+// connection for each request.
+func Serve(handler http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer GinkgoRecover()
+		Expect(r.ProtoMajor).To(Equal(1), "requests share a connection")
+		handler.ServeHTTP(w, r)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	DeferCleanup(server.Close)
+	return server
 }
 
 // KeepsBlobs expects of an empty store what Kopia does.

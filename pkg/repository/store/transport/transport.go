@@ -27,6 +27,16 @@ func Roots(bundle []byte) (*x509.CertPool, error) {
 	return roots, nil
 }
 
+// Configure has each request of a transport that has a TLS configuration use a connection of its own, as HTTP/2 does not: a
+// connection that is dead without either side knowing ends with the request that got stuck, and the next does not go the same
+// way. And data takes as many ways as there are requests.
+func Configure(t *http.Transport) {
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = MaxIdleConnections, MaxIdleConnections
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.TLSClientConfig.NextProtos = nil // a copied transport offers HTTP/2 here
+}
+
 // New is the transport of Go's HTTP client, made for one store that many requests go to at once.
 func New(bundle []byte) (*http.Transport, error) {
 	roots, err := Roots(bundle)
@@ -38,7 +48,7 @@ func New(bundle []byte) (*http.Transport, error) {
 		return nil, errors.New("the default transport of HTTP has been replaced")
 	}
 	result := standard.Clone()
-	result.MaxIdleConns, result.MaxIdleConnsPerHost = MaxIdleConnections, MaxIdleConnections
 	result.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	Configure(result)
 	return result, nil
 }
