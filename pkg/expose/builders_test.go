@@ -141,6 +141,11 @@ var _ = Describe("what does not depend on the configuration", func() {
 		Expect(pod.Spec.Containers[0].Args).To(ContainElements("--verify-percent=5", "--full-read-every=720h0m0s"))
 	})
 
+	It("tells the mover what limits the caches of the repository", func() {
+		pod := expose.BackupPod(dataUpload(), config.Upload{}, volumeOf(corev1.PersistentVolumeFilesystem), expose.AgentTemplate{CacheLimit: 64})
+		Expect(pod.Spec.Containers[0].Args).To(ContainElement("--cache-limit-mb=64"))
+	})
+
 	It("runs a later attempt rather on nodes where none was lost", func() {
 		du := dataUpload()
 		attempts.Record(du, attempts.Lost{Node: "n1", Reason: "evicted"})

@@ -136,6 +136,9 @@ func (p podPlan) container(template AgentTemplate) corev1.Container {
 	if number := attempts.Number(p.transfer); number > 1 {
 		c.Args = append(c.Args, "--attempt="+strconv.Itoa(number))
 	}
+	if template.CacheLimit > 0 {
+		c.Args = append(c.Args, "--cache-limit-mb="+strconv.FormatInt(template.CacheLimit, 10))
+	}
 	if p.mode == corev1.PersistentVolumeBlock {
 		c.VolumeDevices = []corev1.VolumeDevice{{Name: name, DevicePath: path}}
 	} else {

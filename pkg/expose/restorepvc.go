@@ -91,8 +91,6 @@ func CachePVC(dd *v2alpha1.DataDownload, class string, size int64) *corev1.Persi
 const (
 	mebibyte = int64(1) << 20
 	gibibyte = int64(1) << 30
-	// DefaultCacheLimit is how large the caches of a repository may become where nothing else is configured, in MiB.
-	DefaultCacheLimit = int64(5000)
 )
 
 // CacheSize is the size of a volume for a cache that may become as large as a limit: a fifth more than that, in whole GiB.

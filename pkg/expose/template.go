@@ -33,6 +33,8 @@ type AgentTemplate struct {
 	VolumeMounts       []corev1.VolumeMount
 	// LogArgs are the agent's --log-level and --log-format, so that backup pods log alike.
 	LogArgs []string
+	// CacheLimit is not the agent's, but what the BackupRepository limits the caches to, in MiB; zero if it does not.
+	CacheLimit int64
 }
 
 // Labels and annotations of the agent that backup pods take over; third parties inject identities by them.

@@ -53,6 +53,7 @@ func openIn[R closer](
 	if err != nil {
 		return none, err
 	}
+	access.CacheLimit = m.CacheLimit
 	opened, err := open(ctx, access)
 	if err != nil {
 		return none, fmt.Errorf("open the repository of namespace %s in backup storage location %s: %w",

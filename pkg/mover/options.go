@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Options say what to move, and with what. All are required.
+// Options say what to move, and with what. All are required but CacheLimit.
 type Options struct {
 	// Namespace and Name are those of the DataUpload or DataDownload.
 	Namespace, Name string
@@ -23,6 +23,8 @@ type Options struct {
 	VolumeMode corev1.PersistentVolumeMode
 	// ResourceTimeout limits how long it may take to read the storage location once the move has started.
 	ResourceTimeout time.Duration
+	// CacheLimit is how large the caches of the repository may become, in MiB. If zero, it is Velero's default.
+	CacheLimit int64
 	// TerminationMessagePath is the file for the result.
 	TerminationMessagePath string
 	// WorkDir is an existing directory for credentials and caches. The caller removes it.

@@ -175,11 +175,12 @@ var _ = Describe("A mover of a DataDownload", func() {
 		b.restore.Attempt = 2
 		b.restore.VolumeMode = corev1.PersistentVolumeBlock
 		b.restore.CacheVolumePath = "/cache"
+		b.restore.CacheLimit = 64
 		b.start()
 		request := b.restoring()
 		Expect(request.Resume).To(BeTrue())
 		Expect(request.Block).To(BeTrue())
-		Expect(b.opened).To(HaveExactElements(HaveField("CacheDir", "/cache")))
+		Expect(b.opened).To(HaveExactElements(And(HaveField("CacheDir", "/cache"), HaveField("CacheLimit", int64(64)))))
 		b.restorer.finish <- nil
 		message, err := b.ended()
 		Expect(err).NotTo(HaveOccurred())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -31,8 +32,15 @@ type Access struct {
 	Restore bool
 
 	// CacheDir is an existing directory, on a volume of its own, for Kopia's caches. Four fifths of what is free there may be
-	// used. If empty, they are in StateDir and have up to 5000 MB.
+	// used at most. If empty, they are in StateDir.
 	CacheDir string
+
+	// CacheLimit is how large Kopia's caches may become, in MiB. If zero, it is velerov1.DefaultCacheLimit.
+	CacheLimit int64
+
+	// FullMaintenanceInterval is what Initialize asks the Velero server to leave between two full maintenances. If zero, it is
+	// Kopia's default of 24 hours.
+	FullMaintenanceInterval time.Duration
 
 	// Log receives what Kopia says. If nil, it is dropped.
 	Log logrus.FieldLogger

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -8,17 +9,18 @@ import (
 	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/content"
 	"golang.org/x/sys/unix"
+
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 )
 
 const (
-	// cacheLimit is the size of the caches, which Velero has too.
-	cacheLimit = 5000 << 20
+	mebibyteShift = 20
 
 	// cacheVolumePercent of what is free on a volume for the cache may be used. Velero makes such a volume a fifth larger than
 	// the limit of the cache.
 	cacheVolumePercent = 80
 
-	// metadataShare of a limit is for metadata: one fifth.
+	// metadataShare of a limit is for metadata: one fifth, as Velero has it.
 	metadataShare = 5
 
 	// cacheSoftPercent of a limit is what Kopia sweeps down to.
@@ -34,7 +36,7 @@ const (
 
 // caching says where Kopia has its caches, and how large they may be.
 func (c *connection) caching(ctx context.Context, access Access, stateDir string) (*content.CachingOptions, error) {
-	var limit int64 = cacheLimit
+	limit := cmp.Or(access.CacheLimit, velerov1.DefaultCacheLimit) << mebibyteShift
 	dir := filepath.Join(stateDir, "cache")
 	switch {
 	case access.CacheDir != "":
@@ -43,7 +45,7 @@ func (c *connection) caching(ctx context.Context, access Access, stateDir string
 			return nil, fmt.Errorf("volume %s for the cache of the repository: %w", access.CacheDir, err)
 		}
 		dir = filepath.Join(access.CacheDir, "kopia")
-		limit = int64(stat.Bavail) * stat.Bsize / 100 * cacheVolumePercent
+		limit = min(limit, int64(stat.Bavail)*stat.Bsize/100*cacheVolumePercent)
 	case access.Restore && c.hasSmallIndex(ctx):
 		c.store.Packs().CacheMetadata()
 		return &content.CachingOptions{}, nil

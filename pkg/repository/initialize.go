@@ -1,11 +1,13 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
@@ -36,7 +38,7 @@ func Initialize(ctx context.Context, access Access) error {
 		if err != nil {
 			return err
 		}
-		err = ensureMaintenance(ctx, opened)
+		err = ensureMaintenance(ctx, opened, access.FullMaintenanceInterval)
 		if err == nil {
 			// Last, since Velero takes a repository with a marker for complete.
 			err = ensureMarker(ctx, c.store, opened.UniqueID())
@@ -95,8 +97,9 @@ func clearLeftovers(ctx context.Context, storage blob.Storage) error {
 	return nil
 }
 
-// ensureMaintenance makes the Velero server, which connects as the same user, the owner of the maintenance.
-func ensureMaintenance(ctx context.Context, opened repo.DirectRepository) error {
+// ensureMaintenance makes the Velero server, which connects as the same user, the owner of the maintenance. As with Velero, the
+// interval counts then only: one that somebody has changed since stays.
+func ensureMaintenance(ctx context.Context, opened repo.DirectRepository, fullInterval time.Duration) error {
 	owner := opened.ClientOptions().UsernameAtHost()
 	present, err := maintenance.HasParams(ctx, opened)
 	if err != nil {
@@ -113,6 +116,7 @@ func ensureMaintenance(ctx context.Context, opened repo.DirectRepository) error 
 	}
 	params := maintenance.DefaultParams()
 	params.Owner = owner
+	params.FullCycle.Interval = cmp.Or(fullInterval, params.FullCycle.Interval)
 	err = repo.WriteSession(ctx, opened, repo.WriteSessionOptions{Purpose: "set maintenance parameters"},
 		func(ctx context.Context, writer repo.RepositoryWriter) error {
 			return maintenance.SetParams(ctx, writer, &params)

@@ -165,6 +165,16 @@ var _ = Describe("A repository, as Velero sees it", func() {
 		})))
 	})
 
+	It("has its full maintenance as often as it is set", func(ctx context.Context) {
+		access := store.access(namespace)
+		access.FullMaintenanceInterval = 6 * time.Hour
+		Expect(repository.Initialize(ctx, access)).To(Succeed())
+		Expect(maintenance.GetParams(ctx, likeVelero(ctx, store))).To(PointTo(MatchFields(IgnoreExtras, Fields{
+			"FullCycle":  Equal(maintenance.CycleParams{Enabled: true, Interval: 6 * time.Hour}),
+			"QuickCycle": Equal(maintenance.CycleParams{Enabled: true, Interval: time.Hour}),
+		})))
+	})
+
 	It("is initialised once", func(ctx context.Context) {
 		initialize(ctx, store.access(namespace))
 		before := store.blobs(namespace)

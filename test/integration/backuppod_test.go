@@ -88,6 +88,25 @@ podAnnotations: {example.com/note: x}
 		Expect(pod(ctx, t).Spec.Containers[0].Args).To(ContainElements("--verify-percent=7", "--full-read-every=1h0m0s"))
 	})
 
+	DescribeTable("is told what the BackupRepository sets", func(ctx context.Context, value string, arg any, warning string) {
+		setCacheLimit(ctx, value)
+		t := newTrial()
+		t.advance(ctx, v2alpha1.PhaseAccepted)
+		t.provision(ctx)
+		DeferCleanup(t.abandon)
+		args, events := ContainElement(arg), ContainElement(And(HavePrefix("Warning RepositoryConfigIgnored "), ContainSubstring(warning)))
+		if warning == "" {
+			Expect(pod(ctx, t).Spec.Containers[0].Args).To(args)
+			Expect(t.events()).NotTo(events)
+		} else {
+			Expect(pod(ctx, t).Spec.Containers[0].Args).NotTo(args)
+			Expect(t.events()).To(events)
+		}
+	},
+		Entry("a limit of the caches", "64", "--cache-limit-mb=64", ""),
+		Entry("one that is wrong", "2Gi", HavePrefix("--cache-limit-mb"), `cacheLimitMB is "2Gi"`),
+	)
+
 	It("waits for its priority class, and says so", func(ctx context.Context) {
 		t := newTrial(text(`priorityClassName: missing`))
 		t.advance(ctx, v2alpha1.PhaseAccepted)

@@ -335,6 +335,17 @@ var _ = Describe("a volume for the cache of a restore", func() {
 		Expect(d.get(ctx).Status.Message).To(HaveSuffix("is not running yet"))
 	})
 
+	It("is as large as the BackupRepository limits the cache to", func(ctx context.Context) {
+		makeClass(ctx, "caches")
+		setCacheLimit(ctx, "10240")
+		d := newDownload(cached("caches", 0))
+		d.advance(ctx, v2alpha1.PhaseAccepted)
+		d.provision(ctx)
+		DeferCleanup(d.cancelIt)
+		Expect(cachePVC(ctx, d).Spec.Resources.Requests.Storage().String()).To(Equal("12Gi"))
+		Expect(d.Pod(ctx).Spec.Containers[0].Args).To(ContainElements("--cache-volume-path=/cache", "--cache-limit-mb=10240"))
+	})
+
 	It("is not made for a backup below the threshold", func(ctx context.Context) {
 		makeClass(ctx, "caches")
 		d := newDownload(cached("caches", 10), func(d *download) {

@@ -67,6 +67,25 @@ var _ = Describe("--manage-repositories", Ordered, func() {
 		Expect(again.ResourceVersion).To(Equal(repository.ResourceVersion))
 	})
 
+	It("refuses a fullMaintenanceInterval that Velero does not know, until it is mended", func(ctx context.Context) {
+		repository := &velerov1.BackupRepository{
+			ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: "weekly"},
+			Spec: velerov1.BackupRepositorySpec{
+				VolumeNamespace: "weekly", BackupStorageLocation: "disk", RepositoryType: "kopia",
+				RepositoryConfig: map[string]string{"fullMaintenanceInterval": "168h"},
+			},
+		}
+		Expect(live.Create(ctx, repository)).To(Succeed())
+		repository, _ = reconcile(ctx, "weekly", "disk")
+		Expect(repository.Status.Phase).To(Equal(velerov1.BackupRepositoryPhaseNotReady))
+		Expect(repository.Status.Message).To(ContainSubstring(`spec.repositoryConfig: fullMaintenanceInterval is "168h"`))
+
+		repository.Spec.RepositoryConfig["fullMaintenanceInterval"] = "eagerGC"
+		Expect(live.Update(ctx, repository)).To(Succeed())
+		repository, _ = reconcile(ctx, "weekly", "disk")
+		Expect(repository.Status.Phase).To(Equal(velerov1.BackupRepositoryPhaseReady), repository.Status.Message)
+	})
+
 	DescribeTable("says why it cannot, and tries again", func(ctx context.Context, location, words string) {
 		repository, result := reconcile(ctx, "books-in-"+location, location)
 		Expect(repository.Status.Phase).To(Equal(velerov1.BackupRepositoryPhaseNotReady))

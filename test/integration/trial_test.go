@@ -284,3 +284,16 @@ func repositoryError(ctx context.Context, message string) {
 	repository.Status = velerov1.BackupRepositoryStatus{Phase: velerov1.BackupRepositoryPhaseNotReady, Message: message}
 	Expect(live.Update(ctx, repository)).To(Succeed())
 }
+
+// setCacheLimit limits the caches of the repository, until the end of the spec.
+func setCacheLimit(ctx context.Context, value string) {
+	readyRepository(ctx)
+	set := func(ctx context.Context, config map[string]string) {
+		repository := &velerov1.BackupRepository{}
+		Expect(live.Get(ctx, client.ObjectKey{Namespace: velero, Name: "shop-default-kopia"}, repository)).To(Succeed())
+		repository.Spec.RepositoryConfig = config
+		Expect(live.Update(ctx, repository)).To(Succeed())
+	}
+	set(ctx, map[string]string{"cacheLimitMB": value})
+	DeferCleanup(func(ctx context.Context) { set(ctx, nil) })
+}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/location"
 	"github.com/node-agent/node-agent/pkg/mover"
@@ -26,6 +27,7 @@ type moverOptions struct {
 	name                   string
 	attempt                int
 	resourceTimeout        time.Duration
+	cacheLimit             int64
 	terminationMessagePath string
 
 	// kind is that of the object called name, nameFlag the flag for it.
@@ -41,6 +43,8 @@ func (o *moverOptions) bind(cmd *cobra.Command) *pflag.FlagSet {
 	flags.StringVar(&o.name, o.nameFlag, "", "name of the "+o.kind)
 	flags.IntVar(&o.attempt, "attempt", 1, "number of the attempt at the "+o.kind+"; it stops when a later one has begun")
 	flags.DurationVar(&o.resourceTimeout, "resource-timeout", 0, "how long it may take to read the storage location")
+	flags.Int64Var(&o.cacheLimit, "cache-limit-mb", 0, fmt.Sprintf(
+		"how large the caches of the repository may become, in MiB; %d with 0", velerov1.DefaultCacheLimit))
 	for _, name := range []string{"volume-path", "volume-mode", o.nameFlag, "resource-timeout"} {
 		// It fails for unknown flags only.
 		_ = cmd.MarkFlagRequired(name)
@@ -66,6 +70,8 @@ func (o *moverOptions) validate() error {
 		return fmt.Errorf("--attempt is %d, it must be 1 or more", o.attempt)
 	case o.resourceTimeout <= 0:
 		return fmt.Errorf("--resource-timeout is %s, it must be more than 0", o.resourceTimeout)
+	case o.cacheLimit < 0 || o.cacheLimit > velerov1.MaxCacheLimit:
+		return fmt.Errorf("--cache-limit-mb is %d, it must be from 0 to %d", o.cacheLimit, velerov1.MaxCacheLimit)
 	default:
 		return nil
 	}
@@ -111,6 +117,7 @@ func (o *moverOptions) run(cmd *cobra.Command, g *globalOptions, field string, m
 		VolumePath:             o.volumePath,
 		VolumeMode:             corev1.PersistentVolumeMode(o.volumeMode),
 		ResourceTimeout:        o.resourceTimeout,
+		CacheLimit:             o.cacheLimit,
 		TerminationMessagePath: o.terminationMessagePath,
 		WorkDir:                workDir,
 		Client:                 c,

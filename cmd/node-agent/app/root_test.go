@@ -91,6 +91,7 @@ var _ = Describe("The command line", func() {
 		Entry("no API server, with the flags of Velero's restore pods", `find out how to reach the API server: `,
 			restoreArgs("--kubeconfig=/nonexistent", "--cache-volume-path=", "--log-format=text", "--log-level=info")),
 		Entry("an attempt of zero", `--attempt is 0, it must be 1 or more`, backupArgs("--attempt=0")),
+		Entry("a negative cache", `--cache-limit-mb is -1, it must be from 0 to 4398046511104`, backupArgs("--cache-limit-mb=-1")),
 		Entry("a timeout of zero", `--resource-timeout is 0s, it must be more than 0`, backupArgs("--resource-timeout=0")),
 		Entry("a timeout without a unit", `invalid argument "10" for "--resource-timeout" flag`, backupArgs("--resource-timeout=10")),
 		Entry("no API server", `find out how to reach the API server: `, backupArgs("--kubeconfig=/nonexistent")),

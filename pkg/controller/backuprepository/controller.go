@@ -104,5 +104,8 @@ func (r *Reconciler) initialize(ctx context.Context, backupRepository *velerov1.
 	if err != nil {
 		return err
 	}
+	if access.FullMaintenanceInterval, err = velerov1.FullMaintenanceInterval(spec.RepositoryConfig); err != nil {
+		return fmt.Errorf("spec.repositoryConfig: %w", err)
+	}
 	return repository.Initialize(ctx, access)
 }

@@ -1,14 +1,15 @@
 package datadownload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 	"github.com/node-agent/node-agent/pkg/expose"
@@ -16,9 +17,6 @@ import (
 
 // cachePVCRefused is the code of a configured class that a cachePVC cannot have.
 const cachePVCRefused = "CachePVCRefused"
-
-// cacheLimitKey of a BackupRepository's configuration limits the caches of its users, in MiB.
-const cacheLimitKey = "cacheLimitMB"
 
 // wantsCache tells whether the cache of the restore is to have a volume of its own.
 func (s *scope) wantsCache() bool {
@@ -47,11 +45,9 @@ func (r *Reconciler) ensureCachePVC(ctx context.Context, s *scope) error {
 			"cachePVC: storage class %q has reclaim policy %s, so that each restore would leave a volume behind; it must be Delete",
 			class.Name, *class.ReclaimPolicy)
 	}
-	limit, err := strconv.ParseInt(s.RepositoryConfig[cacheLimitKey], 10, 64)
-	if err != nil || limit <= 0 {
-		limit = expose.DefaultCacheLimit
-	}
-	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(limit))
+	// What is wrong with it is said when there is a restore pod.
+	limit, _ := velerov1.CacheLimit(s.RepositoryConfig)
+	desired := expose.CachePVC(s.dd, class.Name, expose.CacheSize(cmp.Or(limit, velerov1.DefaultCacheLimit)))
 	s.cachePVC, err = transfer.Ensure(ctx, r.Steps, s.Scope, "cachePVC", desired)
 	return err
 }

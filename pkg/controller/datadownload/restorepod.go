@@ -22,6 +22,7 @@ func (r *Reconciler) ensureRestorePod(ctx context.Context, s *scope) error {
 		if s.Pod, err = transfer.Ensure(ctx, r.Steps, s.Scope, "restore pod", pod); err != nil {
 			return err
 		}
+		r.WarnOfRepositoryConfig(s.Scope)
 	}
 	if err := r.dropMisplaced(ctx, s); err != nil {
 		return err
@@ -53,7 +54,7 @@ func (r *Reconciler) dropMisplaced(ctx context.Context, s *scope) error {
 
 // restorePod gathers what the restore pod is built from.
 func (r *Reconciler) restorePod(ctx context.Context, s *scope) (*corev1.Pod, error) {
-	template, err := r.MoverTemplate(ctx, s.dd)
+	template, err := r.MoverTemplate(ctx, s.Scope)
 	if err != nil {
 		return nil, err
 	}

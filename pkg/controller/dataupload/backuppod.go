@@ -20,6 +20,7 @@ func (r *Reconciler) ensureBackupPod(ctx context.Context, s *scope) error {
 		if s.Pod, err = transfer.Ensure(ctx, r.Steps, s.Scope, "backup pod", pod); err != nil {
 			return err
 		}
+		r.WarnOfRepositoryConfig(s.Scope)
 	}
 	if transfer.IsDeleting(s.Pod) {
 		return engine.Waitf(transfer.BeingDeleted,
@@ -38,7 +39,7 @@ func (r *Reconciler) backupPod(ctx context.Context, s *scope) (*corev1.Pod, erro
 		return nil, err
 	}
 	volume.VerifyPercent, volume.FullReadEvery = r.VerifyPercent, r.FullReadEvery
-	template, err := r.MoverTemplate(ctx, s.du)
+	template, err := r.MoverTemplate(ctx, s.Scope)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ const (
 	locationMissing      = "BackupStorageLocationMissing"
 	repositoryNotReady   = "BackupRepositoryNotReady"
 	waitingForRepository = "WaitingForBackupRepository"
+	// repositoryConfigIgnored is that of an Event about a setting.
+	repositoryConfigIgnored = "RepositoryConfigIgnored"
 )
 
 // EnsureRepository waits until the BackupRepository of the volume's namespace is ready. It asks for one that is missing
@@ -103,5 +105,13 @@ func repositoryLabels(transfer v2alpha1.Transfer) map[string]string {
 		velerov1.VolumeNamespaceLabel: velerov1.LabelValue(transfer.TransferSpec().SourceNamespace),
 		velerov1.StorageLocationLabel: velerov1.LabelValue(transfer.TransferSpec().BackupStorageLocation),
 		velerov1.RepositoryTypeLabel:  velerov1.RepositoryTypeKopia,
+	}
+}
+
+// WarnOfRepositoryConfig names settings of the BackupRepository that have no effect on a pod, because they are wrong.
+func (e Steps) WarnOfRepositoryConfig(s *engine.Scope) {
+	if _, err := velerov1.CacheLimit(s.RepositoryConfig); err != nil {
+		e.Warn(s, repositoryConfigIgnored, "spec.repositoryConfig of the backup repository of namespace %s: %v; %d is used",
+			s.Object.TransferSpec().SourceNamespace, err, velerov1.DefaultCacheLimit)
 	}
 }

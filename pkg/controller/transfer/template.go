@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
-	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/engine"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
@@ -18,14 +17,15 @@ import (
 // templateMissing is the code of waiting for the DaemonSet that pods are modelled on.
 const templateMissing = "AgentDaemonSetMissing"
 
-// MoverTemplate is what pods have in common: what they take over from the agent, with an account and Secrets of their own.
-func (e Steps) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) (expose.AgentTemplate, error) {
+// MoverTemplate is what pods have in common: what they take over from the agent, with an account and Secrets of their own, and
+// what the BackupRepository sets.
+func (e Steps) MoverTemplate(ctx context.Context, s *engine.Scope) (expose.AgentTemplate, error) {
 	template, err := e.agentTemplate(ctx)
 	if err != nil {
 		return template, err
 	}
 	location := &velerov1.BackupStorageLocation{}
-	name := transfer.TransferSpec().BackupStorageLocation
+	name := s.Object.TransferSpec().BackupStorageLocation
 	if err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location); err != nil {
 		return template, fmt.Errorf("reading backup storage location %s: %w", name, err)
 	}
@@ -37,6 +37,8 @@ func (e Steps) MoverTemplate(ctx context.Context, transfer v2alpha1.Transfer) (e
 	case !apierrors.IsNotFound(err):
 		return template, fmt.Errorf("reading service account %s: %w", expose.MoverServiceAccount, err)
 	}
+	// What is wrong with it is said when there is a pod.
+	template.CacheLimit, _ = velerov1.CacheLimit(s.RepositoryConfig)
 	return template.WithSecretsOf(location), nil
 }
 
