@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/node-agent/node-agent/pkg/repository/store"
+	"github.com/node-agent/node-agent/pkg/repository/target"
 )
 
 // wholePack is how many small files that are wanted soon must be in one pack for it to be read as a whole. A pack has 20 MiB,
@@ -92,7 +93,7 @@ func (r *chunkReader) read(ctx context.Context, c chunk) ([]byte, error) {
 	if int64(len(data)) != c.length {
 		return nil, fmt.Errorf("the part at byte %d has %d bytes instead of %d", c.offset, len(data), c.length)
 	}
-	if isZero(data) {
+	if target.IsZero(data) {
 		r.mutex.Lock()
 		defer r.mutex.Unlock()
 		r.zeros[c.id] = true
@@ -180,17 +181,4 @@ func (r recognizer) is(id object.ID, data []byte) bool {
 	keyed.Reset()
 	keyed.Write(data)
 	return bytes.Equal(keyed.Sum(nil)[:r.length], content.Hash())
-}
-
-// zeroPiece is what zeros are compared with, and written from.
-var zeroPiece = make([]byte, 1<<20)
-
-func isZero(data []byte) bool {
-	for len(data) > len(zeroPiece) {
-		if !bytes.Equal(data[:len(zeroPiece)], zeroPiece) {
-			return false
-		}
-		data = data[len(zeroPiece):]
-	}
-	return bytes.Equal(data, zeroPiece[:len(data)])
 }

@@ -4,18 +4,26 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
+	"io"
 
 	"golang.org/x/sync/errgroup"
 )
+
+// writer writes data at its place.
+type writer interface {
+	io.ReaderAt
+
+	// WriteData writes data that is not all zeros. With stale, something else may be there.
+	WriteData(data []byte, offset int64, stale bool) error
+	// WriteZeros has zeros there.
+	WriteZeros(offset, length int64, stale bool) error
+}
 
 // output is one file or device that is written.
 type output struct {
 	// path is the one that errors name, a string or with one.
 	path any
-	file *os.File
-	// out writes into file.
-	out writer
+	file writer
 	// stale says that the file held something before, maybe what it should.
 	stale bool
 }
@@ -44,9 +52,9 @@ func (t *task) restoreChunk(ctx context.Context, to *output, c chunk) error {
 		return err
 	}
 	if data == nil {
-		err = to.out.writeZeros(c.offset, c.length, to.stale)
+		err = to.file.WriteZeros(c.offset, c.length, to.stale)
 	} else {
-		err = to.out.write(data, c.offset, to.stale)
+		err = to.file.WriteData(data, c.offset, to.stale)
 	}
 	return onTarget("write", to.path, err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/notice"
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/target"
 )
 
 // chunksPerCPU and maxChunks bound how many chunks are under way at the same time: while some wait for the store, others are
@@ -104,7 +105,7 @@ type task struct {
 	root   *snapshot.DirEntry
 	chunks *chunkReader
 	// volume reaches what is restored into, if it is a file system.
-	volume *handles
+	volume *target.Volume
 	// tooSmall says that the volume seems to have no room for all; empty if it has.
 	tooSmall string
 	// slots bounds how many chunks are under way.
@@ -173,6 +174,14 @@ func (t *task) reason(ctx context.Context, what string, err error) error {
 		err = failure.ErrCanceled
 	}
 	return fmt.Errorf("%s snapshot %s: %w", what, t.request.SnapshotID, failure.Explain(err))
+}
+
+// onTarget makes a failure.TargetError of an error at a path, which is a string or has one.
+func onTarget(op string, path any, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure.TargetError{Op: op, Path: fmt.Sprint(path), Err: err}
 }
 
 // progress never shows more done than there is.

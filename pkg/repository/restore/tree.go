@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"os"
 
+	kopiafs "github.com/kopia/kopia/fs"
 	"github.com/kopia/kopia/snapshot"
-	"golang.org/x/sys/unix"
 
 	"github.com/node-agent/node-agent/pkg/notice"
+	"github.com/node-agent/node-agent/pkg/repository/target"
 )
 
 // restoreTree restores a file system.
 func (t *task) restoreTree(ctx context.Context) error {
-	volume, err := openHandles(t.request.Path)
+	volume, err := target.OpenVolume(t.request.Path)
 	if err != nil {
 		return onTarget("open", t.request.Path, err)
 	}
-	defer volume.close()
+	defer volume.Close()
 	t.volume = volume
 	if err := t.compareRoom(); err != nil {
 		return err
@@ -30,9 +31,20 @@ func (t *task) restoreTree(ctx context.Context) error {
 	if err := tree.finishDirectories(); err != nil {
 		return err
 	}
-	// All is brought to disk at once, which costs far less than doing so for each file. It fails also for what failed
-	// since the root was opened.
-	return onTarget("flush", t.request.Path, unix.Syncfs(int(volume.root.Fd())))
+	// All is brought to disk at once, which costs far less than doing so for each file.
+	return onTarget("flush", t.request.Path, volume.Sync())
+}
+
+// attributesOf are those of an entry of a snapshot.
+func attributesOf(entry *snapshot.DirEntry) target.Attributes {
+	result := target.Attributes{
+		Mode: os.FileMode(entry.Permissions) & kopiafs.ModBits,
+		UID:  entry.UserID, GID: entry.GroupID, Modified: entry.ModTime.ToTime(),
+	}
+	if entry.Type == snapshot.EntryTypeSymlink {
+		result.Mode |= os.ModeSymlink
+	}
+	return result
 }
 
 // treeRestore restores the entries of a file system.
@@ -45,23 +57,23 @@ type treeRestore struct {
 }
 
 type directory struct {
-	*folder
-	attributes
+	*target.Folder
+	target.Attributes
 }
 
-func (t *treeRestore) directory(dir *folder, entry *snapshot.DirEntry) error {
+func (t *treeRestore) directory(dir *target.Folder, entry *snapshot.DirEntry) error {
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
-	t.directories = append(t.directories, directory{folder: dir, attributes: attributesOf(entry)})
-	return onTarget("create directory", dir, t.volume.at(dir.here(), makeDirectory))
+	t.directories = append(t.directories, directory{Folder: dir, Attributes: attributesOf(entry)})
+	return onTarget("create directory", dir, t.volume.MakeDirectory(dir))
 }
 
 func (t *treeRestore) finishDirectories() error {
 	for len(t.directories) > 0 {
 		last := len(t.directories) - 1
 		dir := t.directories[last]
-		if err := t.giveAttributes(dir.here(), dir.attributes); err != nil {
+		if err := t.giveAttributes(dir.Here(), dir.Attributes); err != nil {
 			return err
 		}
 		t.directories = t.directories[:last]
@@ -70,23 +82,19 @@ func (t *treeRestore) finishDirectories() error {
 }
 
 // giveAttributes gives an entry its attributes, and counts what it lacks then.
-func (t *treeRestore) giveAttributes(where place, want attributes) error {
+func (t *treeRestore) giveAttributes(where target.Place, want target.Attributes) error {
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
-	var missing []shortfall
-	err := t.volume.at(where, func(dir int, name string) (err error) {
-		missing, err = want.give(dir, name)
-		return err
-	})
+	missing, err := t.volume.Give(where, want)
 	if err != nil {
 		return onTarget("set mode, owner and time of", where, err)
 	}
 	for _, lacks := range missing {
-		if t.request.Strict && lacks.isRefused() {
-			return onTarget(fmt.Sprintf("set the %s of", lacks.attribute), where, lacks)
+		if t.request.Strict && lacks.IsRefused() {
+			return onTarget(fmt.Sprintf("set the %s of", lacks.Attribute), where, lacks)
 		}
-		t.notices.Add(lacks.attribute.code(), where.String())
+		t.notices.Add(lacks.Attribute.Code(), where.String())
 	}
 	return nil
 }
@@ -96,12 +104,8 @@ func (t *treeRestore) reads(leaf leaf) bool {
 	if !t.request.Resume {
 		return true
 	}
-	var stat *unix.Stat_t
-	err := t.volume.at(leaf.place, func(dir int, name string) (err error) {
-		stat, err = statAt(dir, name)
-		return err
-	})
-	return err != nil || stat.Size != leaf.entry.FileSize
+	_, size, err := t.volume.Stat(leaf.Place)
+	return err != nil || size != leaf.entry.FileSize
 }
 
 func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
@@ -116,61 +120,56 @@ func (t *treeRestore) leaf(ctx context.Context, leaf leaf) error {
 	case snapshot.EntryTypeSymlink:
 		made, err = t.link(ctx, leaf)
 	default:
-		err = fmt.Errorf("%s has the unknown type %q", leaf.place, leaf.entry.Type)
+		err = fmt.Errorf("%s has the unknown type %q", leaf.Place, leaf.entry.Type)
 	}
 	if err != nil || !made {
 		return err
 	}
-	return t.giveAttributes(leaf.place, attributesOf(leaf.entry))
+	return t.giveAttributes(leaf.Place, attributesOf(leaf.entry))
 }
 
 // link makes a symbolic link, if the file system has any.
 func (t *treeRestore) link(ctx context.Context, leaf leaf) (made bool, err error) {
 	to, err := t.chunks.readAll(ctx, leaf.entry.ObjectID)
 	if err != nil {
-		return false, fmt.Errorf("read link %s from the repository: %w", leaf.place, err)
+		return false, fmt.Errorf("read link %s from the repository: %w", leaf.Place, err)
 	}
 	if err := t.mayWrite(); err != nil {
 		return false, err
 	}
-	err = t.volume.at(leaf.place, func(dir int, name string) error { return makeLink(dir, name, string(to)) })
-	if lacksLinks(err) && !t.request.Strict {
+	err = t.volume.MakeLink(leaf.Place, string(to))
+	if target.LacksLinks(err) && !t.request.Strict {
 		t.notices.Add(notice.LinksNotRestored, leaf.String())
 		return false, nil
 	}
-	return err == nil, onTarget("create link", leaf.place, err)
+	return err == nil, onTarget("create link", leaf.Place, err)
 }
 
 func (t *treeRestore) file(ctx context.Context, leaf leaf) error {
 	size := leaf.entry.FileSize
 	chunks, err := t.chunks.list(ctx, leaf.entry.ObjectID, size)
 	if err != nil {
-		return fmt.Errorf("read %s from the repository: %w", leaf.place, err)
+		return fmt.Errorf("read %s from the repository: %w", leaf.Place, err)
 	}
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
-	var file *os.File
-	var kept bool
-	err = t.volume.at(leaf.place, func(dir int, name string) (err error) {
-		file, kept, err = createFile(dir, name, size)
-		return err
-	})
+	file, kept, err := t.volume.CreateFile(leaf.Place, size)
 	if err != nil {
-		return onTarget("create", leaf.place, err)
+		return onTarget("create", leaf.Place, err)
 	}
 	// Of a file that is not whole another attempt shall find the parts.
 	if !kept && len(chunks) > 1 {
-		err = onTarget("create", leaf.place, file.Truncate(size))
+		err = onTarget("create", leaf.Place, file.Truncate(size))
 	}
 	if err == nil {
-		err = t.restoreContent(ctx, &output{path: leaf.place, file: file, out: sparseFile{file}, stale: kept}, chunks)
+		err = t.restoreContent(ctx, &output{path: leaf.Place, file: file, stale: kept}, chunks)
 	}
 	if err == nil {
 		err = t.mayWrite()
 	}
 	if err == nil {
-		err = onTarget("write", leaf.place, growTo(file, size))
+		err = onTarget("write", leaf.Place, file.GrowTo(size))
 	}
-	return errors.Join(err, onTarget("close", leaf.place, file.Close()))
+	return errors.Join(err, onTarget("close", leaf.Place, file.Close()))
 }

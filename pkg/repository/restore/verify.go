@@ -16,6 +16,7 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/target"
 )
 
 // Verify compares what Run has written with the repository, byte for byte, and modes, owners (as root), times and
@@ -47,11 +48,11 @@ type verification struct {
 func (v *verification) run(ctx context.Context) error {
 	v.log.WithField("bytes", v.task.total).Info("verification starts")
 	if !v.request.Block {
-		volume, err := openHandles(v.request.Path)
+		volume, err := target.OpenVolume(v.request.Path)
 		if err != nil {
 			return onTarget("open", v.request.Path, err)
 		}
-		defer volume.close()
+		defer volume.Close()
 		v.volume = volume
 		return visit(ctx, v.chunks, v.root, v.request.ParallelFiles, v)
 	}
@@ -85,8 +86,8 @@ func (v *verification) difference() error {
 	return &failure.DifferenceError{Total: v.total, Differences: v.differences}
 }
 
-func (v *verification) directory(dir *folder, entry *snapshot.DirEntry) error {
-	_, err := v.attributes(dir.here(), fs.ModeDir, entry)
+func (v *verification) directory(dir *target.Folder, entry *snapshot.DirEntry) error {
+	_, err := v.attributes(dir.Here(), fs.ModeDir, entry)
 	return err
 }
 
@@ -99,84 +100,59 @@ func (v *verification) leaf(ctx context.Context, leaf leaf) error {
 	if leaf.entry.Type == snapshot.EntryTypeSymlink {
 		return v.link(ctx, leaf)
 	}
-	if found, err := v.attributes(leaf.place, 0, leaf.entry); err != nil || !found {
+	if found, err := v.attributes(leaf.Place, 0, leaf.entry); err != nil || !found {
 		return err
 	}
-	var file *os.File
-	err := v.volume.at(leaf.place, func(dir int, name string) (err error) {
-		file, err = openFile(dir, name, os.O_RDONLY)
-		return err
-	})
+	file, err := v.volume.OpenFile(leaf.Place)
 	if err != nil {
-		v.differs(leaf.place, failure.Reason(err))
+		v.differs(leaf.Place, failure.Reason(err))
 		return nil
 	}
 	defer file.Close()
-	return v.content(ctx, leaf.place, file, leaf.entry)
+	return v.content(ctx, leaf.Place, file, leaf.entry)
 }
 
 func (v *verification) link(ctx context.Context, leaf leaf) error {
 	want, err := v.chunks.readAll(ctx, leaf.entry.ObjectID)
 	if err != nil {
-		return fmt.Errorf("read link %s from the repository: %w", leaf.place, err)
+		return fmt.Errorf("read link %s from the repository: %w", leaf.Place, err)
 	}
 	if err := v.mayWrite(); err != nil {
 		return err
 	}
-	var to string
-	var refused bool
-	err = v.volume.at(leaf.place, func(dir int, name string) (err error) {
-		to, err = readLink(dir, name, len(want))
-		if errors.Is(err, fs.ErrNotExist) {
-			refused = !v.request.Strict && refusesLink(dir, name, string(want))
-		}
-		return err
-	})
-	if refused {
+	to, err := v.volume.ReadLink(leaf.Place, len(want))
+	if errors.Is(err, fs.ErrNotExist) && !v.request.Strict && v.volume.RefusesLink(leaf.Place, string(want)) {
 		return nil
 	}
-	if found, attributesErr := v.attributes(leaf.place, fs.ModeSymlink, leaf.entry); attributesErr != nil || !found {
+	if found, attributesErr := v.attributes(leaf.Place, fs.ModeSymlink, leaf.entry); attributesErr != nil || !found {
 		return attributesErr
 	}
 	if err != nil || to != string(want) {
-		v.differs(leaf.place, "it points to another place")
+		v.differs(leaf.Place, "it points to another place")
 	}
 	return nil
 }
 
-// refusesLink tells whether a symbolic link that is not there cannot be made.
-func refusesLink(dir int, name, to string) bool {
-	err := makeLink(dir, name, to)
-	if err == nil {
-		_ = removeEntry(dir, name)
-	}
-	return lacksLinks(err)
-}
-
 // attributes compares all but the content, and tells whether there can be any to compare.
-func (v *verification) attributes(where place, kind fs.FileMode, entry *snapshot.DirEntry) (bool, error) {
-	var stat *unix.Stat_t
-	err := v.volume.at(where, func(dir int, name string) (err error) {
-		stat, err = statAt(dir, name)
-		return err
-	})
+func (v *verification) attributes(where target.Place, kind fs.FileMode, entry *snapshot.DirEntry) (bool, error) {
+	found, size, err := v.volume.Stat(where)
 	if err != nil {
 		v.differs(where, failure.Reason(err))
 		return false, nil
 	}
-	if found := fileMode(stat.Mode).Type(); found != kind {
-		v.differs(where, fmt.Sprintf("its type is %s instead of %s", found, kind))
+	if found.Mode.Type() != kind {
+		v.differs(where, fmt.Sprintf("its type is %s instead of %s", found.Mode.Type(), kind))
 		return false, nil
 	}
-	missing, err := v.avoidable(where, attributesOf(entry), attributesOfStat(stat))
+	missing, err := v.avoidable(where, attributesOf(entry), found)
 	if err != nil {
 		return false, err
 	}
 	if len(missing) > 0 {
-		v.differs(where, missing[0].has)
+		v.differs(where, missing[0].Has)
 	}
-	if kind == 0 && stat.Size != entry.FileSize {
-		v.differs(where, fmt.Sprintf("it has %d bytes instead of %d", stat.Size, entry.FileSize))
+	if kind == 0 && size != entry.FileSize {
+		v.differs(where, fmt.Sprintf("it has %d bytes instead of %d", size, entry.FileSize))
 		return false, nil
 	}
 	return true, nil
@@ -185,25 +161,21 @@ func (v *verification) attributes(where place, kind fs.FileMode, entry *snapshot
 // avoidable says what an entry lacks though the file system can hold it. What it has of times, owners and modes depends on
 // the file system and on the server behind it, and nobody can be asked: so it is told once more to take what is missing. What
 // is missing then as it was before, cannot be had.
-func (v *verification) avoidable(where place, want, found attributes) ([]shortfall, error) {
-	missing := want.missingIn(found)
+func (v *verification) avoidable(where target.Place, want, found target.Attributes) ([]target.Shortfall, error) {
+	missing := want.MissingIn(found)
 	if len(missing) == 0 {
 		return nil, nil
 	}
 	if err := v.mayWrite(); err != nil {
 		return nil, err
 	}
-	var again []shortfall
-	err := v.volume.at(where, func(dir int, name string) (err error) {
-		again, err = want.give(dir, name)
-		return err
-	})
+	again, err := v.volume.Give(where, want)
 	if err != nil {
 		return nil, onTarget("set mode, owner and time of", where, err)
 	}
-	return slices.DeleteFunc(missing, func(before shortfall) bool {
-		return slices.ContainsFunc(again, func(after shortfall) bool {
-			return after.has == before.has && (!v.request.Strict || !after.isRefused())
+	return slices.DeleteFunc(missing, func(before target.Shortfall) bool {
+		return slices.ContainsFunc(again, func(after target.Shortfall) bool {
+			return after.Has == before.Has && (!v.request.Strict || !after.IsRefused())
 		})
 	}), nil
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/node-agent/node-agent/pkg/repository/names"
+	"github.com/node-agent/node-agent/pkg/repository/target"
 )
 
 // The walk is one or two batches ahead of the restore. A batch is full with that many files and links, or bytes in them.
@@ -25,7 +26,7 @@ const (
 
 // leaf is a file or a symbolic link.
 type leaf struct {
-	place
+	target.Place
 
 	entry *snapshot.DirEntry
 }
@@ -33,7 +34,7 @@ type leaf struct {
 // visitor is called for each entry of a snapshot, for a directory before all that is in it.
 type visitor interface {
 	// directory is called for one after the other, the root first.
-	directory(dir *folder, entry *snapshot.DirEntry) error
+	directory(dir *target.Folder, entry *snapshot.DirEntry) error
 	// reads tells whether the content of a file is going to be read from the repository, as far as one can say beforehand.
 	reads(leaf leaf) bool
 	// leaf is called for several at the same time.
@@ -61,7 +62,7 @@ func visit(ctx context.Context, chunks *chunkReader, root *snapshot.DirEntry, pa
 	group.Go(func() error {
 		defer close(leaves)
 		w := &walk{chunks: chunks, by: by, out: leaves}
-		if err := w.enter(ctx, &folder{}, root); err != nil {
+		if err := w.enter(ctx, &target.Folder{}, root); err != nil {
 			return err
 		}
 		return w.flush(ctx)
@@ -79,7 +80,7 @@ type walk struct {
 	bytes int64 // in it
 }
 
-func (w *walk) enter(ctx context.Context, dir *folder, entry *snapshot.DirEntry) error {
+func (w *walk) enter(ctx context.Context, dir *target.Folder, entry *snapshot.DirEntry) error {
 	if err := w.by.directory(dir, entry); err != nil {
 		return err
 	}
@@ -92,9 +93,9 @@ func (w *walk) enter(ctx context.Context, dir *folder, entry *snapshot.DirEntry)
 			return fmt.Errorf("directory %s of the snapshot: %w", dir, err)
 		}
 		if entry.Type == snapshot.EntryTypeDirectory {
-			err = w.enter(ctx, &folder{parent: dir, name: entry.Name}, entry)
+			err = w.enter(ctx, &target.Folder{Parent: dir, Name: entry.Name}, entry)
 		} else {
-			err = w.add(ctx, leaf{place: place{dir: dir, name: entry.Name}, entry: entry})
+			err = w.add(ctx, leaf{Place: target.Place{Dir: dir, Name: entry.Name}, entry: entry})
 		}
 		if err != nil {
 			return err
@@ -142,7 +143,7 @@ func (w *walk) prefetch(ctx context.Context) {
 
 // readDirectory reads the entries of a directory as they are stored. Kopia's own reader shows for a directory the time of
 // the newest file below it.
-func (r *chunkReader) readDirectory(ctx context.Context, dir *folder, id object.ID) ([]*snapshot.DirEntry, error) {
+func (r *chunkReader) readDirectory(ctx context.Context, dir *target.Folder, id object.ID) ([]*snapshot.DirEntry, error) {
 	var content snapshot.DirManifest
 	reader, err := r.OpenObject(ctx, id)
 	if err == nil {

@@ -1,4 +1,4 @@
-package restore
+package target
 
 import (
 	"container/list"
@@ -20,13 +20,13 @@ type handles struct {
 	root *os.File
 
 	mutex sync.Mutex
-	open  map[*folder]*handle
+	open  map[*Folder]*handle
 	idle  list.List // of *handle, the one that was used last in front
 }
 
 // handle is an open directory. The root has none of its own.
 type handle struct {
-	dir   *folder
+	dir   *Folder
 	fd    int
 	users int
 	place *list.Element // in idle; nil while it has users
@@ -37,31 +37,31 @@ func openHandles(root string) (*handles, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handles{root: file, open: map[*folder]*handle{}}, nil
+	return &handles{root: file, open: map[*Folder]*handle{}}, nil
 }
 
 // at calls do with the open directory that an entry is in, and its name in there.
-func (h *handles) at(where place, do func(dir int, name string) error) error {
-	held, err := h.take(where.dir)
+func (h *handles) at(where Place, do func(dir int, name string) error) error {
+	held, err := h.take(where.Dir)
 	if err != nil {
 		return err
 	}
 	defer h.give(held)
-	return do(held.fd, where.name)
+	return do(held.fd, where.Name)
 }
 
 // take opens a directory, or finds it open.
-func (h *handles) take(dir *folder) (*handle, error) {
-	var missing []*folder
+func (h *handles) take(dir *Folder) (*handle, error) {
+	var missing []*Folder
 	held := h.find(dir)
 	for ; held == nil; held = h.find(dir) {
 		missing = append(missing, dir)
-		dir = dir.parent
+		dir = dir.Parent
 	}
 	for _, next := range slices.Backward(missing) {
 		var fd int
 		err := uninterrupted(func() (err error) {
-			fd, err = unix.Openat(held.fd, next.name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			fd, err = unix.Openat(held.fd, next.Name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 			return err
 		})
 		h.give(held)
@@ -74,8 +74,8 @@ func (h *handles) take(dir *folder) (*handle, error) {
 }
 
 // find returns nil if the directory is not open.
-func (h *handles) find(dir *folder) *handle {
-	if dir.parent == nil {
+func (h *handles) find(dir *Folder) *handle {
+	if dir.Parent == nil {
 		return &handle{dir: dir, fd: int(h.root.Fd())}
 	}
 	h.mutex.Lock()
@@ -97,7 +97,7 @@ func (h *handles) use(held *handle) {
 }
 
 // add takes note of an open directory, unless another was faster.
-func (h *handles) add(dir *folder, fd int) *handle {
+func (h *handles) add(dir *Folder, fd int) *handle {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()
 	held := h.open[dir]
@@ -113,7 +113,7 @@ func (h *handles) add(dir *folder, fd int) *handle {
 
 // give gives back what take returned.
 func (h *handles) give(held *handle) {
-	if held.dir.parent == nil {
+	if held.dir.Parent == nil {
 		return
 	}
 	h.mutex.Lock()

@@ -1,4 +1,4 @@
-package restore
+package target
 
 import (
 	"cmp"
@@ -16,16 +16,15 @@ const (
 	clearedAlign = 1 << 20
 )
 
-// clearFrom has zeros from there to the end of a device or file, which may be larger than what is written to it: what was
-// there before would show to whoever extends the file system. Thin storage gives the space back.
-func (t *task) clearFrom(ctx context.Context, file *os.File, offset int64) error {
-	end, err := file.Seek(0, io.SeekEnd)
+// ClearFrom has zeros from there to the end, since a device may be larger than what is written to it: what was there before
+// would show to whoever extends the file system. Thin storage gives the space back. The error of mayWrite ends it, as does ctx.
+func (d Device) ClearFrom(ctx context.Context, offset int64, mayWrite func() error) error {
+	end, err := d.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
-	zeros := device{file}
 	for offset < end {
-		if err := cmp.Or(ctx.Err(), t.mayWrite()); err != nil {
+		if err := cmp.Or(ctx.Err(), mayWrite()); err != nil {
 			return err
 		}
 		// Up to where pieces are aligned, and behind it in pieces.
@@ -33,9 +32,9 @@ func (t *task) clearFrom(ctx context.Context, file *os.File, offset int64) error
 		if over := offset % clearedAlign; over != 0 {
 			length = min(end-offset, clearedAlign-over)
 		}
-		if err := punch(file, offset, length); err != nil {
+		if err := punch(d.File, offset, length); err != nil {
 			// Not all devices can do it, and none with parts of a block.
-			if err := zeros.writeZeros(offset, length, true); err != nil {
+			if err := d.WriteZeros(offset, length, true); err != nil {
 				return err
 			}
 		}
