@@ -161,7 +161,7 @@ func (v *verification) attributes(where target.Place, kind fs.FileMode, entry *s
 // avoidable says what an entry lacks though the file system can hold it. What it has of times, owners and modes depends on
 // the file system and on the server behind it, and nobody can be asked: so it is told once more to take what is missing. What
 // is missing then as it was before, cannot be had.
-func (v *verification) avoidable(where target.Place, want, found target.Attributes) ([]target.Shortfall, error) {
+func (v *verification) avoidable(where target.Place, want, found target.Attributes) ([]target.ShortfallError, error) {
 	missing := want.MissingIn(found)
 	if len(missing) == 0 {
 		return nil, nil
@@ -173,8 +173,8 @@ func (v *verification) avoidable(where target.Place, want, found target.Attribut
 	if err != nil {
 		return nil, onTarget("set mode, owner and time of", where, err)
 	}
-	return slices.DeleteFunc(missing, func(before target.Shortfall) bool {
-		return slices.ContainsFunc(again, func(after target.Shortfall) bool {
+	return slices.DeleteFunc(missing, func(before target.ShortfallError) bool {
+		return slices.ContainsFunc(again, func(after target.ShortfallError) bool {
 			return after.Has == before.Has && (!v.request.Strict || !after.IsRefused())
 		})
 	}), nil

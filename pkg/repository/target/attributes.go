@@ -59,8 +59,8 @@ func (a Attribute) Code() notice.Code {
 	return notice.TimesNotRestored
 }
 
-// Shortfall is an attribute that an entry does not have. It is an error where that is one.
-type Shortfall struct {
+// ShortfallError is an attribute that an entry does not have. It is an error where that is one.
+type ShortfallError struct {
 	Attribute Attribute
 	// Has says what it has instead of what.
 	Has string
@@ -69,7 +69,7 @@ type Shortfall struct {
 }
 
 // Error says what the entry has instead, and why.
-func (s Shortfall) Error() string {
+func (s ShortfallError) Error() string {
 	if s.refusal == nil {
 		return s.Has
 	}
@@ -77,27 +77,27 @@ func (s Shortfall) Error() string {
 }
 
 // Unwrap returns what the file system said.
-func (s Shortfall) Unwrap() error { return s.refusal }
+func (s ShortfallError) Unwrap() error { return s.refusal }
 
 // IsRefused tells what a file system does not do from times that it keeps as well as it can: coarser, or within its range.
-func (s Shortfall) IsRefused() bool {
+func (s ShortfallError) IsRefused() bool {
 	return s.Attribute == owner || s.Attribute == mode || s.refusal != nil
 }
 
 // MissingIn says which of the attributes an entry lacks, but of a symbolic link no mode, and owners only as root.
-func (a Attributes) MissingIn(found Attributes) []Shortfall {
-	var missing []Shortfall
+func (a Attributes) MissingIn(found Attributes) []ShortfallError {
+	var missing []ShortfallError
 	if os.Geteuid() == 0 && (found.UID != a.UID || found.GID != a.GID) {
-		missing = append(missing, Shortfall{
+		missing = append(missing, ShortfallError{
 			Attribute: owner,
 			Has:       fmt.Sprintf("its owner is %d:%d instead of %d:%d", found.UID, found.GID, a.UID, a.GID),
 		})
 	}
 	if has, want := found.Mode&modeBits, a.Mode&modeBits; has != want && !a.isLink() {
-		missing = append(missing, Shortfall{Attribute: mode, Has: fmt.Sprintf("its mode is %s instead of %s", has, want)})
+		missing = append(missing, ShortfallError{Attribute: mode, Has: fmt.Sprintf("its mode is %s instead of %s", has, want)})
 	}
 	if off := found.Modified.Sub(a.Modified).Abs(); off != 0 {
-		lacks := Shortfall{
+		lacks := ShortfallError{
 			Attribute: modified,
 			Has:       fmt.Sprintf("its time is %s instead of %s", found.Modified.UTC(), a.Modified.UTC()),
 		}
@@ -113,7 +113,7 @@ func (a Attributes) isLink() bool { return a.Mode.Type() == fs.ModeSymlink }
 
 // give gives an entry its attributes, but a symbolic link no mode, and owners only as root. It returns what the entry lacks
 // then, since the file system refuses it or cannot hold it.
-func (a Attributes) give(dir int, name string) ([]Shortfall, error) {
+func (a Attributes) give(dir int, name string) ([]ShortfallError, error) {
 	said := map[Attribute]error{}
 	for _, step := range []struct {
 		attribute Attribute

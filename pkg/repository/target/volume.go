@@ -88,7 +88,7 @@ func (v *Volume) OpenFile(where Place) (file *os.File, err error) {
 
 // Give gives an entry its attributes, but a symbolic link no mode, and owners only as root. It returns what the entry lacks
 // then, since the file system refuses it or cannot hold it.
-func (v *Volume) Give(where Place, want Attributes) (missing []Shortfall, err error) {
+func (v *Volume) Give(where Place, want Attributes) (missing []ShortfallError, err error) {
 	err = v.handles.at(where, func(dir int, name string) (err error) {
 		missing, err = want.give(dir, name)
 		return err
