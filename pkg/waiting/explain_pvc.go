@@ -19,13 +19,18 @@ func explainPVC(e Exposed) Reason {
 	}
 	described := fmt.Sprintf("%s (storage class %q, %s)", name, class, accessModes(e.PVC))
 	switch event := e.complaint("PersistentVolumeClaim"); {
-	case !e.StorageClassFound:
-		return Reason{Code: StorageClassMissing, Message: fmt.Sprintf("%s: storage class %q not found", name, class)}
 	case e.PVC.Status.Phase == corev1.ClaimLost:
 		return Reason{
 			Code:    ProvisioningFailed,
 			Message: fmt.Sprintf("%s has lost its persistent volume %s", name, e.PVC.Spec.VolumeName),
 		}
+	case class == "":
+		return Reason{
+			Code: StorageClassMissing, Message: name + " has no storage class, so nobody makes a volume for it",
+			Hint: "make a PersistentVolume that it can be bound to, or restore with a resource modifier that gives the target PVC a class",
+		}
+	case !e.StorageClassFound:
+		return Reason{Code: StorageClassMissing, Message: fmt.Sprintf("%s: storage class %q not found", name, class)}
 	case event != nil:
 		return unprovisioned(e, described, event)
 	case expose.SelectedNode(e.PVC) != "":
@@ -64,12 +69,12 @@ var aboutAccess = regexp.MustCompile(`(?i)read-?only|read only|multi[-_ ]?node|a
 
 func readOnlyHint(class string) string {
 	return fmt.Sprintf("readOnly needs a CSI driver that makes ReadOnlyMany volumes from snapshots: if this one cannot, "+
-		"remove backupPVC.%s.readOnly from the node-agent ConfigMap", class)
+		"remove %s from the node-agent ConfigMap", setting(class, "readOnly"))
 }
 
 func onePodHint(class string) string {
 	return fmt.Sprintf("readWriteOncePod needs a CSI driver and sidecars that know ReadWriteOncePod: if these do not, "+
-		"remove backupPVC.%s.readWriteOncePod from the node-agent ConfigMap", class)
+		"remove %s from the node-agent ConfigMap", setting(class, "readWriteOncePod"))
 }
 
 func hasMode(pvc *corev1.PersistentVolumeClaim, mode corev1.PersistentVolumeAccessMode) bool {

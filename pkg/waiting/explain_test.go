@@ -127,6 +127,12 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Expo
 	Entry("no pod yet, and the provisioner complains",
 		exposed(withoutPod, warning("PersistentVolumeClaim", "ProvisioningFailed", "no space left", 0)),
 		waiting.ProvisioningFailed, false, "no space left"),
+	Entry("no storage class, as of a restorePVC", exposed(unschedulable(unboundClaims), func(e *waiting.Exposed) {
+		e.PVC.Spec.StorageClassName, e.StorageClassFound = new(""), false
+	}), waiting.StorageClassMissing, false, "velero/backup-1-x7k2p has no storage class, so nobody makes a volume for it; make a PersistentVolume"),
+	Entry("a volume without storage class that is lost", exposed(func(e *waiting.Exposed) {
+		e.PVC.Spec.StorageClassName, e.StorageClassFound, e.PVC.Status.Phase = new(""), false, corev1.ClaimLost
+	}), waiting.ProvisioningFailed, false, "has lost its persistent volume"),
 	Entry("a class that is gone after the backupPVC was bound does not matter",
 		exposed(bound, func(e *waiting.Exposed) { e.StorageClassFound = false }), uploading.WaitingForPodCode, true),
 	Entry("provisioner error, in its own words, and not the scheduler's complaint about it",
@@ -217,6 +223,22 @@ var _ = DescribeTable("why the backup pod does not run yet", func(e waiting.Expo
 		waiting.ContainerNotStarting, false, "read-only file system"),
 	Entry("an old word of the scheduler is no mount failure", exposed(bound, warning("Pod", "FailedScheduling", "earlier", 0)),
 		uploading.WaitingForPodCode, true),
+)
+
+var _ = DescribeTable("the setting that a hint names", func(class, prefix string) {
+	of := func(changes ...func(*waiting.Exposed)) string {
+		return waiting.Explain(exposed(append(changes, func(e *waiting.Exposed) { e.Class = class })...)).Text()
+	}
+	refused := warning("PersistentVolumeClaim", "ProvisioningFailed", "access mode not supported", 0)
+	Expect(of(readOnly, refused)).To(ContainSubstring("remove " + prefix + ".readOnly from"))
+	Expect(of(onePod, refused)).To(ContainSubstring("remove " + prefix + ".readWriteOncePod from"))
+	Expect(of(readOnly, bound, containerWaiting("CreateContainerError", relabel))).To(ContainSubstring(prefix + ".spcNoRelabeling: true"))
+	Expect(waiting.Refused("backup pod", class, `violates PodSecurity "baseline:latest": type "spc_t"`).Text()).
+		To(ContainSubstring(prefix + ".spcNoRelabeling asks for"))
+},
+	Entry("is that of the class", "gold", "backupPVC.gold"),
+	Entry("is in quotes where it would not be one word", "gold.example.com", `backupPVC["gold.example.com"]`),
+	Entry("is that of volumes without a class", "", `backupPVC[""]`),
 )
 
 var _ = DescribeTable("why a VolumeSnapshot is not ready", func(status *snapshotv1.VolumeSnapshotStatus, code string, words string) {

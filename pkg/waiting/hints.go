@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/node-agent/node-agent/pkg/config/problem"
 	"github.com/node-agent/node-agent/pkg/expose"
 )
 
@@ -37,8 +38,11 @@ func FailureHint(pod *corev1.Pod, class, failure string) string {
 
 func spcHint(class string) string {
 	return fmt.Sprintf("where SELinux is enforced, a volume that is mounted read-only can be read only with "+
-		"backupPVC.%s.spcNoRelabeling: true in the node-agent ConfigMap", class)
+		"%s: true in the node-agent ConfigMap", setting(class, "spcNoRelabeling"))
 }
+
+// setting names a setting of section backupPVC. The name of a class may be empty: that is where volumes without one have theirs.
+func setting(class, key string) string { return problem.Path("backupPVC", class, key) }
 
 func isReadOnly(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {

@@ -40,7 +40,8 @@ func Refused(what, class, text string) Reason {
 		reason.Code = RightsMissing
 	}
 	if reason.Code == PodSecurityRefused && strings.Contains(text, expose.SPCType) {
-		reason.Message += fmt.Sprintf(", which forbids the SELinux type %s that backupPVC.%s.spcNoRelabeling asks for", expose.SPCType, class)
+		reason.Message += fmt.Sprintf(", which forbids the SELinux type %s that %s asks for",
+			expose.SPCType, setting(class, "spcNoRelabeling"))
 	}
 	return reason
 }

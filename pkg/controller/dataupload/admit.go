@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
+	"github.com/node-agent/node-agent/pkg/config/problem"
 	"github.com/node-agent/node-agent/pkg/controller/engine"
 )
 
@@ -19,7 +20,7 @@ func (r *Reconciler) admit(ctx context.Context, s *scope) error {
 	r.Accept(s.Scope, s.config)
 	if s.section.SPCNoRelabeling && !s.section.ReadOnly {
 		r.Warn(s.Scope, "SPCNoRelabelingIgnored",
-			"backupPVC.%s.spcNoRelabeling is ignored, because it needs readOnly: true beside it", s.Class)
+			"%s is ignored, because it needs readOnly: true beside it", problem.Path("backupPVC", s.Class, "spcNoRelabeling"))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package dataupload
 import (
 	"context"
 
+	"github.com/node-agent/node-agent/pkg/config/problem"
 	"github.com/node-agent/node-agent/pkg/controller/transfer"
 )
 
@@ -11,7 +12,7 @@ import (
 // Documented in Velero as secretNames and configMapNames of backupPVC.
 func (s *scope) copies() transfer.Copies {
 	return transfer.Copies{
-		From: s.du.Spec.SourceNamespace, NamedBy: "backupPVC." + s.Class,
+		From: s.du.Spec.SourceNamespace, NamedBy: problem.Path("backupPVC", s.Class),
 		SecretNames: s.section.SecretNames, ConfigMapNames: s.section.ConfigMapNames,
 	}
 }
