@@ -8,11 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 )
 
 // Suffixes that Velero appends to names.
 const (
+	// repositorySuffix makes the name of a BackupRepository of those of its namespace and location.
+	repositorySuffix = "-" + velerov1.RepositoryTypeKopia
 	// cacheSuffix makes the name of a cachePVC of that of a DataDownload.
 	cacheSuffix = "-cache"
 	// infoSuffix makes the name of the ConfigMap of SnapshotInfo of that of a DataUpload.
@@ -27,6 +30,11 @@ func CachePVCName(dd *v2alpha1.DataDownload) string { return withSuffix(dd.Name,
 
 // SnapshotInfoName is the name of the ConfigMap that SnapshotInfo builds for a DataUpload.
 func SnapshotInfoName(dataUpload string) string { return withSuffix(dataUpload, infoSuffix) }
+
+// BackupRepositoryName is the name of the BackupRepository of a namespace in a storage location. Velero finds it by its labels.
+func BackupRepositoryName(namespace, location string) string {
+	return withSuffix(namespace+"-"+location, repositorySuffix)
+}
 
 // withSuffix appends a suffix to the name of an object. What would be longer than Kubernetes lets a name be is cut before the
 // suffix, and has a hash of the whole name.

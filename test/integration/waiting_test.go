@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
@@ -190,6 +192,28 @@ var _ = Describe("a DataUpload that waits", func() {
 		}))
 		Expect(repository.Spec.RepositoryType).To(Equal("kopia"))
 		Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseAccepted))
+	})
+
+	It("creates the BackupRepository also where the names of namespace and location do not fit into its own", func(ctx context.Context) {
+		location := &velerov1.BackupStorageLocation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: velero, Name: strings.Repeat("long-location.", 18)[:validation.DNS1123SubdomainMaxLength-2]},
+			Spec:       velerov1.BackupStorageLocationSpec{Provider: "aws"},
+		}
+		Expect(live.Create(ctx, location)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, location)).To(Succeed()) })
+		Eventually(func() error {
+			return cached.Get(ctx, client.ObjectKeyFromObject(location), &velerov1.BackupStorageLocation{})
+		}).Should(Succeed())
+		t := newTrial(func(t *trial) {
+			t.spec = func(s *v2alpha1.DataUploadSpec) { s.BackupStorageLocation = location.Name }
+		})
+		t.create(ctx)
+		t.settle(ctx)
+		DeferCleanup(t.abandon)
+		repositories := &velerov1.BackupRepositoryList{}
+		Expect(live.List(ctx, repositories,
+			client.MatchingLabels{"velero.io/storage-location": velerov1.LabelValue(location.Name)})).To(Succeed())
+		Expect(repositories.Items).To(HaveExactElements(HaveField("Spec.BackupStorageLocation", location.Name)))
 	})
 
 	DescribeTable("says that spc_t and the pod security level exclude each other", func(ctx context.Context, level string) {

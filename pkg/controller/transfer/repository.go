@@ -11,6 +11,7 @@ import (
 	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/controller/engine"
+	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/pkg/waiting"
 )
 
@@ -61,7 +62,7 @@ func (e Steps) createRepository(ctx context.Context, s *engine.Scope, labels map
 	repository := &velerov1.BackupRepository{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: e.Namespace,
-			Name:      fmt.Sprintf("%s-%s-%s", spec.SourceNamespace, spec.BackupStorageLocation, velerov1.RepositoryTypeKopia),
+			Name:      expose.BackupRepositoryName(spec.SourceNamespace, spec.BackupStorageLocation),
 			Labels:    labels,
 		},
 		Spec: velerov1.BackupRepositorySpec{
