@@ -55,6 +55,16 @@ var _ = DescribeTable("the prepare timeout counts while the API server says agai
 	Entry("as not found", apierrors.NewNotFound(repositories, "shop")),
 )
 
+var _ = It("the prepare timeout tells why nothing was prepared, and not that somebody else has just written", func(ctx context.Context) {
+	t := newTrial(missingClass)
+	t.advance(ctx, v2alpha1.PhaseAccepted)
+	t.r.Client = outdated{Client: cached, answer: apierrors.NewConflict(repositories, "shop", errors.New("the object has been modified"))}
+	t.clock.SetTime(t.clock.Now().Add(prepareTimeout))
+	t.settleAll(ctx)
+	Expect(t.status(ctx).Phase).To(Equal(v2alpha1.PhaseCanceled))
+	Expect(t.status(ctx).Message).To(And(ContainSubstring("prepare timeout"), HaveSuffix(`storage class "missing" not found`)))
+})
+
 var _ = DescribeTable("deadlines are those of the API server's clock, though that of the leader's node is wrong",
 	func(ctx context.Context, skew time.Duration) {
 		local := clocktesting.NewFakeClock(time.Now().Add(skew))

@@ -20,11 +20,11 @@ func (e *Engine) prepareDeadline(transfer v2alpha1.Transfer) time.Time {
 func (s *Scope) late() bool { return s.Phase() == accepted && s.Expired }
 
 // endPreparing ends preparing when the prepare timeout has passed, with the cause that this pass has seen, else the
-// last one known.
+// last one known. That somebody else has just written is no cause if another one is known.
 func (e *Engine) endPreparing(s *Scope, wait *waitError, err error) {
 	cause := s.Status().Message
 	switch {
-	case err != nil:
+	case err != nil && (cause == "" || !isOutdated(err)):
 		cause = e.InAttempt(s, err.Error())
 	case wait != nil && wait.reason.Message != "":
 		cause = e.InAttempt(s, wait.reason.Text())
