@@ -1,7 +1,6 @@
 package expose
 
 import (
-	"fmt"
 	"maps"
 	"strings"
 
@@ -61,40 +60,32 @@ func BindTarget(target *corev1.PersistentVolumeClaim, volume string) {
 
 // BindVolume makes the target PVC the owner of the restored volume, and gives the volume the labels that the target's selector
 // asks for. From here on it belongs into a backup.
-func BindVolume(pv *corev1.PersistentVolume, target *corev1.PersistentVolumeClaim) error {
-	labels, err := selected(target)
-	if err != nil {
-		return err
-	}
+func BindVolume(pv *corev1.PersistentVolume, target *corev1.PersistentVolumeClaim) {
 	if pv.Labels == nil {
 		pv.Labels = map[string]string{}
 	}
 	delete(pv.Labels, excludeFromBackupLabel)
-	maps.Copy(pv.Labels, labels)
+	maps.Copy(pv.Labels, selected(target))
 	delete(pv.Annotations, boundByControllerAnnotation)
 	pv.Spec.ClaimRef = &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: target.Namespace, Name: target.Name, UID: target.UID,
 	}
-	return nil
 }
 
-// selected are labels that the selector of a PVC lets through. Velero's has matchLabels only.
-func selected(target *corev1.PersistentVolumeClaim) (map[string]string, error) {
+// selected are the labels that the selector of a PVC names. Velero's has matchLabels only. What else it may ask for keeps other
+// volumes from the PVC; Kubernetes binds one that the PVC names, and that names the PVC, whatever its labels.
+func selected(target *corev1.PersistentVolumeClaim) map[string]string {
+	labels := map[string]string{}
 	if target.Spec.Selector == nil {
-		return nil, nil
+		return labels
 	}
-	labels := maps.Clone(target.Spec.Selector.MatchLabels)
+	maps.Copy(labels, target.Spec.Selector.MatchLabels)
 	for _, expression := range target.Spec.Selector.MatchExpressions {
-		if expression.Operator != metav1.LabelSelectorOpIn || len(expression.Values) == 0 {
-			return nil, fmt.Errorf("selector of PVC %s/%s asks for more than labels: %s",
-				target.Namespace, target.Name, metav1.FormatLabelSelector(target.Spec.Selector))
+		if expression.Operator == metav1.LabelSelectorOpIn && len(expression.Values) > 0 {
+			labels[expression.Key] = expression.Values[0]
 		}
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		labels[expression.Key] = expression.Values[0]
 	}
-	return labels, nil
+	return labels
 }
 
 // BelongsTo tells whether a PVC is the owner of a volume.

@@ -211,6 +211,34 @@ var _ = Describe("a restore", func() {
 		d.expectNothingMade(ctx)
 	})
 
+	It("hands its volume over whatever the selector of the target PVC asks for", func(ctx context.Context) {
+		d := newDownload()
+		d.MakeTarget(ctx)
+		target := d.Target(ctx)
+		target.Finalizers = nil
+		Expect(live.Update(ctx, target)).To(Succeed())
+		Expect(live.Delete(ctx, target)).To(Succeed())
+		target.ObjectMeta = metav1.ObjectMeta{Namespace: target.Namespace, Name: target.Name}
+		target.Spec.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{
+			{Key: "tier", Operator: metav1.LabelSelectorOpExists},
+			{Key: "zone", Operator: metav1.LabelSelectorOpIn, Values: []string{"a", "b"}},
+		}
+		Expect(live.Create(ctx, target)).To(Succeed())
+		readyRepository(ctx)
+		d.create(ctx)
+		DeferCleanup(d.Forget)
+		d.settle(ctx)
+		Expect(d.Provision(ctx)).To(BeTrue())
+		Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
+		d.settle(ctx)
+		Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
+		d.settleAll(ctx)
+		Expect(d.get(ctx).Status.Phase).To(Equal(v2alpha1.PhaseCompleted), d.get(ctx).Status.Message)
+		Expect(d.Target(ctx).Status.Phase).To(Equal(corev1.ClaimBound))
+		Expect(d.Volumes(ctx)[0].Labels).To(HaveKeyWithValue("zone", "a"))
+		d.expectNothingMade(ctx)
+	})
+
 	It("is canceled with the cause when it is not prepared in time", func(ctx context.Context) {
 		d := newDownload(func(d *download) { d.Class = "no-such-class" })
 		d.advance(ctx, v2alpha1.PhaseAccepted)

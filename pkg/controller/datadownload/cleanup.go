@@ -71,8 +71,7 @@ func (r *Reconciler) settle(ctx context.Context, s *scope, h *handOver) (string,
 	if h.pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete {
 		return remaining, nil
 	}
-	return remaining, r.patch(ctx, h, "letting go", func(pv *corev1.PersistentVolume) error {
+	return remaining, r.patch(ctx, h, "letting go", func(pv *corev1.PersistentVolume) {
 		pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimDelete
-		return nil
 	})
 }

@@ -150,11 +150,9 @@ func (h *handOver) bound() bool {
 }
 
 // patch writes what change does to the restored volume, if that still is as it was seen.
-func (r *Reconciler) patch(ctx context.Context, h *handOver, doing string, change func(*corev1.PersistentVolume) error) error {
+func (r *Reconciler) patch(ctx context.Context, h *handOver, doing string, change func(*corev1.PersistentVolume)) error {
 	before := h.pv.DeepCopy()
-	if err := change(h.pv); err != nil {
-		return engine.Failf("%s: %v", doing, err)
-	}
+	change(h.pv)
 	if err := r.Client.Patch(ctx, h.pv, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("%s, restored volume %s: %w", doing, h.pv.Name, err)
 	}

@@ -13,8 +13,5 @@ func (r *Reconciler) retain(ctx context.Context, s *scope, h *handOver) (string,
 	if expose.IsOurs(h.pv, s.dd) && expose.IsRetained(h.pv) {
 		return "", nil
 	}
-	return "", r.patch(ctx, h, "retaining", func(pv *corev1.PersistentVolume) error {
-		expose.Retain(pv, s.dd)
-		return nil
-	})
+	return "", r.patch(ctx, h, "retaining", func(pv *corev1.PersistentVolume) { expose.Retain(pv, s.dd) })
 }

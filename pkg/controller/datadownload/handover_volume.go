@@ -13,7 +13,7 @@ func (r *Reconciler) bindVolume(ctx context.Context, _ *scope, h *handOver) (str
 	if expose.BelongsTo(h.pv, h.target) {
 		return "", nil
 	}
-	return "", r.patch(ctx, h, "handing over", func(pv *corev1.PersistentVolume) error { return expose.BindVolume(pv, h.target) })
+	return "", r.patch(ctx, h, "handing over", func(pv *corev1.PersistentVolume) { expose.BindVolume(pv, h.target) })
 }
 
 // awaitBound waits for Kubernetes, which has nothing to decide any more.
@@ -26,8 +26,5 @@ func (r *Reconciler) awaitBound(_ context.Context, _ *scope, h *handOver) (strin
 
 // unmark gives the volume the reclaim policy that it was made with, and takes our marks from it.
 func (r *Reconciler) unmark(ctx context.Context, _ *scope, h *handOver) (string, error) {
-	return "", r.patch(ctx, h, "giving back", func(pv *corev1.PersistentVolume) error {
-		expose.Unmark(pv)
-		return nil
-	})
+	return "", r.patch(ctx, h, "giving back", func(pv *corev1.PersistentVolume) { expose.Unmark(pv) })
 }
