@@ -135,8 +135,10 @@ var _ = Describe("file-system backups", Ordered, func() {
 			return result, said.AllEntries()
 		}
 
-		DescribeTable("are told once that nobody serves them, and what to do", func(ctx context.Context, kind, field, words string) {
+		DescribeTable("are told once that nobody serves them, and what to do", func(ctx context.Context, kind, field, uploader, words string) {
 			obj := podVolume(ctx, kind, "new", "")
+			Expect(unstructured.SetNestedField(obj.Object, uploader, "spec", "uploaderType")).To(Succeed())
+			Expect(live.Update(ctx, obj)).To(Succeed())
 			result, said := reconcile(ctx, obj, 9*time.Second, live)
 			Expect(result.RequeueAfter).To(Equal(time.Second), "stock Velero's agent may still begin")
 			Expect(said).To(BeEmpty())
@@ -152,8 +154,9 @@ var _ = Describe("file-system backups", Ordered, func() {
 			Expect(said).To(BeEmpty())
 			Expect(toldAbout(ctx, obj)).To(HaveLen(1))
 		},
-			Entry("backup", "PodVolumeBackup", "podVolumeBackup", "--snapshot-move-data"),
-			Entry("restore", "PodVolumeRestore", "podVolumeRestore", "and this restore goes on"),
+			Entry("backup", "PodVolumeBackup", "podVolumeBackup", "kopia", "--snapshot-move-data"),
+			Entry("restore", "PodVolumeRestore", "podVolumeRestore", "kopia", "and this restore goes on"),
+			Entry("restore of what restic has backed up", "PodVolumeRestore", "podVolumeRestore", "restic", "and this restore goes on"),
 		)
 
 		DescribeTable("are left alone that somebody serves, or has served", func(ctx context.Context, phase string) {
