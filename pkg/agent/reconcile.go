@@ -45,8 +45,10 @@ func reconcile(
 	if !standstill.awaitServed(ctx, mgr.GetRESTMapper()) {
 		return nil // it was stopped
 	}
-	tellAccount(ctx, mgr.GetAPIReader(), options.Namespace, options.Log)
 	recorder := mgr.GetEventRecorder(component)
+	if err := prepareAccount(ctx, options, scheme, recorder); err != nil {
+		return err
+	}
 	if err := configuration.Lead(ctx, mgr.GetAPIReader(), recorder); err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -101,6 +103,7 @@ func (o Options) transfers(configuration *live.Configuration) engine.Options {
 	return engine.Options{
 		Namespace:      o.Namespace,
 		NodeName:       o.NodeName,
+		Identity:       cloudIdentity(),
 		Config:         configuration.Config,
 		PrepareTimeout: o.PrepareTimeout,
 		MaxAttempts:    o.MaxAttempts,

@@ -9,10 +9,6 @@ import (
 )
 
 const (
-	// MoverServiceAccount is the account of movers where it exists in Velero's namespace; config/rbac makes it. Else movers have
-	// that of the agent.
-	MoverServiceAccount = "node-agent-mover"
-
 	// SecretsDirVariable tells a mover where the Secrets of its storage location are: one folder each, one file per key.
 	SecretsDirVariable = "NODE_AGENT_SECRETS_DIR"
 

@@ -19,27 +19,32 @@ const (
 // and environment. Volumes of type hostPath are left out: a backup pod needs nothing of its node.
 type AgentTemplate struct {
 	ServiceAccountName string
-	ImagePullSecrets   []corev1.LocalObjectReference
-	DNSPolicy          corev1.DNSPolicy
-	DNSConfig          *corev1.PodDNSConfig
-	HostAliases        []corev1.HostAlias
-	Tolerations        []corev1.Toleration
-	Labels             map[string]string
-	Annotations        map[string]string
-	Image              string
-	Env                []corev1.EnvVar
-	EnvFrom            []corev1.EnvFromSource
-	Volumes            []corev1.Volume
-	VolumeMounts       []corev1.VolumeMount
+	// Identity is the environment variable by which the agent's pod was given a cloud identity, or empty.
+	Identity         string
+	ImagePullSecrets []corev1.LocalObjectReference
+	DNSPolicy        corev1.DNSPolicy
+	DNSConfig        *corev1.PodDNSConfig
+	HostAliases      []corev1.HostAlias
+	Tolerations      []corev1.Toleration
+	Labels           map[string]string
+	Annotations      map[string]string
+	Image            string
+	Env              []corev1.EnvVar
+	EnvFrom          []corev1.EnvFromSource
+	Volumes          []corev1.Volume
+	VolumeMounts     []corev1.VolumeMount
 	// LogArgs are the agent's --log-level and --log-format, so that backup pods log alike.
 	LogArgs []string
 	// CacheLimit is not the agent's, but what the BackupRepository limits the caches to, in MiB; zero if it does not.
 	CacheLimit int64
 }
 
+// azureIdentityLabel asks for the identity that an account has with Azure.
+const azureIdentityLabel = "azure.workload.identity/use"
+
 // Labels and annotations of the agent that backup pods take over; third parties inject identities by them.
 var (
-	inheritedLabels      = []string{"azure.workload.identity/use"}
+	inheritedLabels      = []string{azureIdentityLabel}
 	inheritedAnnotations = []string{"iam.amazonaws.com/role"}
 )
 

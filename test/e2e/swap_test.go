@@ -17,7 +17,7 @@ var _ = Describe("An installation of stock Velero", Label("swap"), func() {
 		namespace, before := deploy(ctx, application{})
 		useOurAgent(ctx)
 		if !leastRights {
-			Eventually(agentLog).WithContext(ctx).Should(ContainSubstring("kubectl apply -k config/rbac"), "how to do with fewer rights")
+			Eventually(agentLog).WithContext(ctx).Should(ContainSubstring("have service account " + expose.MoverServiceAccount))
 		}
 		startBackup(ctx, namespace)
 		expectRestorable(ctx, namespace, before)

@@ -10,8 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	velerov1 "github.com/node-agent/node-agent/pkg/apis/velero/v1"
 	"github.com/node-agent/node-agent/pkg/apis/velero/v2alpha1"
 	"github.com/node-agent/node-agent/pkg/config"
+	"github.com/node-agent/node-agent/pkg/expose"
 )
 
 const (
@@ -80,6 +82,20 @@ var _ = DescribeTable("a good run ends Completed and leaves nothing", func(ctx c
 	Entry("read-only backupPVC of another class", backupPVC(config.BackupPVC{StorageClass: copyClass, ReadOnly: true, SPCNoRelabeling: true})),
 )
 
+// setCredential changes the Secret of the location, and waits until the cache knows.
+func setCredential(ctx context.Context, secret *corev1.SecretKeySelector) {
+	GinkgoHelper()
+	location := &velerov1.BackupStorageLocation{}
+	Expect(live.Get(ctx, client.ObjectKey{Namespace: "velero", Name: goodPlace}, location)).To(Succeed())
+	location.Spec.Credential = secret
+	Expect(live.Update(ctx, location)).To(Succeed())
+	seen := &velerov1.BackupStorageLocation{}
+	Eventually(func(g Gomega) {
+		g.Expect(cached.Get(ctx, client.ObjectKeyFromObject(location), seen)).To(Succeed())
+		g.Expect(seen.ResourceVersion).To(Equal(location.ResourceVersion))
+	}).Should(Succeed())
+}
+
 var _ = Describe("a good run", func() {
 	It("exposes the snapshot as configured", func(ctx context.Context) {
 		t := newTrial(backupPVC(config.BackupPVC{
@@ -114,6 +130,28 @@ var _ = Describe("a good run", func() {
 		Expect(pod.Spec.Volumes).To(ContainElement(HaveField("Projected.Sources", ContainElement(
 			HaveField("Secret.Name", "velero-repo-credentials")))))
 	})
+
+	DescribeTable("lets the mover have the account that the agent has made only where it needs no cloud identity",
+		func(ctx context.Context, secret *corev1.SecretKeySelector, identity, expected string) {
+			account := expose.MoverAccount("velero", nil)
+			Expect(live.Create(ctx, account)).To(Succeed())
+			DeferCleanup(func(ctx context.Context) { Expect(live.Delete(ctx, account)).To(Succeed()) })
+			setCredential(ctx, secret)
+			DeferCleanup(setCredential, (*corev1.SecretKeySelector)(nil))
+			t := newTrial()
+			t.r.Identity = identity
+			t.advance(ctx, v2alpha1.PhaseAccepted)
+			DeferCleanup(t.abandon)
+			t.provision(ctx)
+			pod := &corev1.Pod{}
+			Expect(live.Get(ctx, t.key(), pod)).To(Succeed())
+			Expect(pod.Spec.ServiceAccountName).To(Equal(expected))
+		},
+		Entry("a Secret", &corev1.SecretKeySelector{Key: "cloud"}, "", "node-agent-mover"),
+		Entry("no Secret", nil, "", "velero"),
+		Entry("a Secret, and an identity that the agent was given", &corev1.SecretKeySelector{Key: "cloud"},
+			"AWS_WEB_IDENTITY_TOKEN_FILE", "velero"),
+	)
 
 	It("exposes the snapshot to a single pod as configured", func(ctx context.Context) {
 		t := newTrial(backupPVC(config.BackupPVC{ReadWriteOncePod: true}))

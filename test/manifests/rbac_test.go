@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/node-agent/node-agent/pkg/expose"
 	"github.com/node-agent/node-agent/test/controlplane"
 )
 
@@ -158,6 +159,23 @@ var _ = Describe("RBAC", Ordered, func() {
 			Expect(allowed(agent, verb, "", "secrets", namespace)).To(BeFalse(), verb)
 		}
 		Expect(allowed(agent, "get", "", "secrets", elsewhere)).To(BeFalse())
+	})
+
+	It("is for movers what the agent makes itself where it is not installed", func() {
+		role, binding, account := expose.MoverRole(namespace), expose.MoverRoleBinding(namespace), expose.MoverAccount(namespace, nil)
+		for _, made := range []client.Object{role, binding, account} {
+			Expect(expose.MadeByAgent(made)).To(BeTrue())
+			there := made.DeepCopyObject().(client.Object)
+			Expect(c.Get(GinkgoT().Context(), client.ObjectKeyFromObject(made), there)).To(Succeed())
+			Expect(expose.MadeByAgent(there)).To(BeFalse())
+			switch there := there.(type) {
+			case *rbacv1.Role:
+				Expect(role.Rules).To(Equal(there.Rules))
+			case *rbacv1.RoleBinding:
+				Expect(binding.RoleRef).To(Equal(there.RoleRef))
+				Expect(binding.Subjects).To(Equal(there.Subjects))
+			}
+		}
 	})
 
 	It("has no wildcards", func() {

@@ -32,6 +32,8 @@ type Options struct {
 	Namespace string
 	// NodeName is the node of this agent, recorded on what it accepts.
 	NodeName string
+	// Identity is the environment variable by which the agent's pod was given a cloud identity, or empty.
+	Identity string
 	// Config returns what the node-agent ConfigMap says now. It is never nil.
 	Config func() *config.Config
 	// ConfigChanges tells that Config returns another one now. Nil if it never does.

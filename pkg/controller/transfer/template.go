@@ -29,17 +29,30 @@ func (e Steps) MoverTemplate(ctx context.Context, s *engine.Scope) (expose.Agent
 	if err := e.Client.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: name}, location); err != nil {
 		return template, fmt.Errorf("reading backup storage location %s: %w", name, err)
 	}
-	account := &corev1.ServiceAccount{}
-	err = e.Live.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: expose.MoverServiceAccount}, account)
-	switch {
-	case err == nil:
-		template.ServiceAccountName = account.Name
-	case !apierrors.IsNotFound(err):
-		return template, fmt.Errorf("reading service account %s: %w", expose.MoverServiceAccount, err)
+	if template.ServiceAccountName, err = e.moverAccount(ctx, template, location); err != nil {
+		return template, err
 	}
 	// What is wrong with it is said when there is a pod.
 	template.CacheLimit, _ = velerov1.CacheLimit(s.RepositoryConfig)
 	return template.WithSecretsOf(location), nil
+}
+
+// moverAccount chooses the account: that of movers, where there is one that serves the location, else the agent's. What others have
+// made is as they want it.
+func (e Steps) moverAccount(
+	ctx context.Context, template expose.AgentTemplate, location *velerov1.BackupStorageLocation,
+) (string, error) {
+	account := &corev1.ServiceAccount{}
+	err := e.Live.Get(ctx, client.ObjectKey{Namespace: e.Namespace, Name: expose.MoverServiceAccount}, account)
+	switch {
+	case apierrors.IsNotFound(err):
+		return template.ServiceAccountName, nil
+	case err != nil:
+		return "", fmt.Errorf("reading service account %s: %w", expose.MoverServiceAccount, err)
+	case expose.MadeByAgent(account) && template.AccountNeeded(location) != "":
+		return template.ServiceAccountName, nil
+	}
+	return account.Name, nil
 }
 
 // agentTemplate reads what a pod takes over from the agent's DaemonSet.
@@ -64,6 +77,7 @@ func (e Steps) agentTemplate(ctx context.Context) (expose.AgentTemplate, error) 
 	if err != nil {
 		return template, engine.Waitf(templateMissing, "%v", err)
 	}
+	template.Identity = e.Identity
 	return template, nil
 }
 
