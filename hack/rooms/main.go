@@ -71,7 +71,8 @@ func run(check, write string) error {
 
 // list reads the packages and finds out how they stand.
 func list(patterns ...string) (map[string]*room, error) {
-	command := exec.CommandContext(context.Background(), "go", append([]string{"list", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Module"}, patterns...)...)
+	args := append([]string{"list", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Module"}, patterns...)
+	command := exec.CommandContext(context.Background(), "go", args...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {

@@ -322,16 +322,16 @@ var _ = Describe("a volume for the cache of a restore", func() {
 		}
 		return pvc
 	}
-	makeClass := func(ctx context.Context, name string) {
+	makeClass := func(ctx context.Context) {
 		class := &storagev1.StorageClass{
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "csi.example.com",
+			ObjectMeta: metav1.ObjectMeta{Name: "caches"}, Provisioner: "csi.example.com",
 			ReclaimPolicy: new(corev1.PersistentVolumeReclaimDelete),
 		}
 		Expect(client.IgnoreAlreadyExists(live.Create(ctx, class))).To(Succeed())
 	}
 
 	It("is made as configured, mounted, and removed in the end", func(ctx context.Context) {
-		makeClass(ctx, "caches")
+		makeClass(ctx)
 		d := newDownload(cached("caches", 0))
 		d.advance(ctx, v2alpha1.PhaseInProgress)
 		pvc := cachePVC(ctx, d)
@@ -347,7 +347,7 @@ var _ = Describe("a volume for the cache of a restore", func() {
 	})
 
 	It("is waited for before the restore pod is made, as the restorePVC is", func(ctx context.Context) {
-		makeClass(ctx, "caches")
+		makeClass(ctx)
 		d := newDownload(cached("caches", 0))
 		d.advance(ctx, v2alpha1.PhaseAccepted)
 		d.clock.SetTime(d.clock.Now().Add(10 * time.Second))
@@ -364,7 +364,7 @@ var _ = Describe("a volume for the cache of a restore", func() {
 	})
 
 	It("is as large as the BackupRepository limits the cache to", func(ctx context.Context) {
-		makeClass(ctx, "caches")
+		makeClass(ctx)
 		setCacheLimit(ctx, "10240")
 		d := newDownload(cached("caches", 0))
 		d.advance(ctx, v2alpha1.PhaseAccepted)
@@ -375,7 +375,7 @@ var _ = Describe("a volume for the cache of a restore", func() {
 	})
 
 	It("is not made for a backup below the threshold", func(ctx context.Context) {
-		makeClass(ctx, "caches")
+		makeClass(ctx)
 		d := newDownload(cached("caches", 10), func(d *download) {
 			d.spec = func(s *v2alpha1.DataDownloadSpec) { s.SnapshotSize = 10<<20 - 1 }
 		})
