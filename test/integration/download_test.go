@@ -228,7 +228,7 @@ var _ = Describe("a restore", func() {
 		d.create(ctx)
 		DeferCleanup(d.Forget)
 		d.settle(ctx)
-		Expect(d.Provision(ctx)).To(BeTrue())
+		d.provision(ctx)
 		Expect(d.RunPod(ctx, nodeName)).To(BeTrue())
 		d.settle(ctx)
 		Expect(d.EndPod(ctx, 0, "Completed", goodRestore)).To(BeTrue())
