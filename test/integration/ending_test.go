@@ -176,6 +176,7 @@ var _ = Describe("an end", func() {
 		t.settle(ctx)
 		t.bindAlias(ctx)
 		t.settle(ctx)
+		t.provision(ctx)
 		Expect(t.status(ctx).Message).To(ContainSubstring("backup pod " + t.name + " exists, but does not belong to this DataUpload"))
 		t.cancel(ctx)
 		t.settleAll(ctx)

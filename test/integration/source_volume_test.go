@@ -38,6 +38,9 @@ var _ = Describe("the source volume", func() {
 			t.class = source
 			pvc := exposed(ctx, t, nothing)
 			Expect(pvc.Spec.StorageClassName).To(HaveValue(Equal(backup)))
+			if backup != lateClass {
+				t.provision(ctx) // the pod comes when the volume is there
+			}
 			terms := t.pod(ctx).Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
 			zone := ContainElement(HaveField("Key", "zone"))
 			if follows {
@@ -49,7 +52,7 @@ var _ = Describe("the source volume", func() {
 		Entry("both at once", fastClass, copyClass, false), Entry("both late", lateClass, lateClass, true),
 		Entry("the source's late, the backupPVC's at once", lateClass, copyClass, false),
 		Entry("the source's at once, the backupPVC's late", fastClass, lateClass, true),
-		Entry("the backupPVC's is not there", fastClass, "none", true),
+		Entry("the backupPVC's is gone, and its volume there", lateClass, "none", false),
 	)
 
 	It("is as large as it has become, where the driver does not say what a clone needs", func(ctx context.Context) {
