@@ -10,8 +10,6 @@ FUZZTIME ?= 30s
 # Packages that `make test` runs, and further flags for go test, e.g. TESTFLAGS='-run TestExpose -v'.
 PKG ?= ./...
 TESTFLAGS ?=
-# The fault suite leaves its table here; go test shows nothing of a suite that passes.
-FAULTS_TABLE := $(CURDIR)/bin/faults.txt
 # Scenarios that `make e2e` runs, as a label filter of Ginkgo; RIGHTS=least runs our agent with config/rbac instead of Velero's
 # cluster-admin. Flags for hack/image.
 LABELS ?=
@@ -64,20 +62,9 @@ cluster-down: ## Stop that cluster and remove every trace of it.
 
 ##@ Test
 
-# With Kopia's tag for tests, repositories that tests make have a key that is derived without the 0.2 s of CPU that scrypt takes at
-# each opening. Nothing else differs, and others can be opened, too.
-TAGS := -tags testing
-# What waits more than it works runs in several processes, each with a kube-apiserver of its own.
-WAITING := ./test/integration
 .PHONY: test
 test: ## Run all tests; those that need one get a real kube-apiserver.
-	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; touch bin/.begin; status=0; packages='$(PKG)'; \
-	export FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets"; \
-	if [[ "$$packages" == ./... ]]; then packages="$$(go list ./... | grep -v '$(WAITING:.%=%)$$')"; fi; \
-	go test $(TAGS) -timeout 20m $$packages $(TESTFLAGS) || status=$$?; \
-	if [[ '$(PKG)' == ./... ]]; then go tool ginkgo run $(TAGS) --procs=3 --timeout 20m --no-color --silence-skips \
-		$(filter -race,$(TESTFLAGS)) $(WAITING) || status=$$?; fi; \
-	if [[ $(FAULTS_TABLE) -nt bin/.begin ]]; then cat $(FAULTS_TABLE); fi; exit $$status
+	@hack/test.sh '$(PKG)' $(TESTFLAGS)
 
 .PHONY: test-race
 test-race: ## The same under the race detector; needs a C compiler.
@@ -86,8 +73,8 @@ test-race: ## The same under the race detector; needs a C compiler.
 .PHONY: faults
 faults: ## Inject every fault into every API call, one at a time, and lose events; `make test` takes a sample.
 	@assets="$$(hack/controlplane.sh)"; mkdir -p bin; \
-	FAULTS="$${FAULTS:-all}" FAULTS_TABLE=$(FAULTS_TABLE) KUBEBUILDER_ASSETS="$$assets" GOGC=400 \
-		go tool ginkgo run -p $(TAGS) --timeout 4h --no-color --silence-skips $(TESTFLAGS) ./test/faults
+	FAULTS="$${FAULTS:-all}" FAULTS_TABLE="$$PWD/bin/faults.txt" KUBEBUILDER_ASSETS="$$assets" GOGC=400 \
+		go tool ginkgo run -p --tags testing --timeout 4h --no-color --silence-skips $(TESTFLAGS) ./test/faults
 
 .PHONY: soak
 soak: ## SOAK DataUploads (1000), for at most SOAKTIME, while everything goes wrong at random; `make test` takes a sample.
