@@ -141,12 +141,12 @@ var _ = Describe("A mover that fails", func() {
 
 		slow := newBench(ctx, v2alpha1.PhaseInProgress)
 		slow.options.Open = func(context.Context, repository.Access) (mover.Uploader, error) {
-			slow.clock.Step(80 * time.Second) // longer than the location may take
+			slow.clock.Step(61 * time.Second) // longer than the location may take
 			return slow.uploader, nil
 		}
 		slow.start()
 		slow.uploading()
-		slow.clock.Step(80 * time.Second)
+		slow.clock.Step(20 * time.Second) // in all less than a lease: the mover need not ask in between
 		slow.uploader.succeed()
 		_, err = slow.ended()
 		Expect(err).NotTo(HaveOccurred())

@@ -12,15 +12,14 @@ import (
 
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/roottest"
 	"github.com/node-agent/node-agent/pkg/repository/upload"
 )
 
 // newDevice makes a block device with some content, that of a file in a directory. Only root can.
 func newDevice(dir string, content []byte) string {
 	GinkgoHelper()
-	if os.Geteuid() != 0 {
-		Skip("only root can make a loop device")
-	}
+	roottest.Require()
 	file, err := os.CreateTemp(dir, "backing")
 	Expect(err).NotTo(HaveOccurred())
 	_, err = file.Write(content)

@@ -15,23 +15,16 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
-)
 
-// unavailable skips a spec for what only root on Linux has, where that is missing. CI has it.
-func unavailable(what string, err error) {
-	GinkgoHelper()
-	if os.Geteuid() == 0 && os.Getenv("CI") != "" {
-		Fail(fmt.Sprintf("%s: %v", what, err))
-	}
-	Skip(fmt.Sprintf("%s: %v", what, err))
-}
+	"github.com/node-agent/node-agent/pkg/repository/roottest"
+)
 
 // run runs a program that only root can.
 func run(program string, arguments ...string) string {
 	GinkgoHelper()
 	output, err := exec.Command(program, arguments...).CombinedOutput()
 	if err != nil {
-		unavailable(fmt.Sprintf("%s %s: %s", program, strings.Join(arguments, " "), output), err)
+		roottest.Unavailable(fmt.Sprintf("%s %s: %s", program, strings.Join(arguments, " "), output), err)
 	}
 	return strings.TrimSpace(string(output))
 }
@@ -49,7 +42,7 @@ func mounted(what, kind, options string) string {
 	GinkgoHelper()
 	dir := GinkgoT().TempDir()
 	if err := unix.Mount(what, dir, kind, 0, options); err != nil {
-		unavailable("cannot mount a file system", err)
+		roottest.Unavailable("cannot mount a file system", err)
 	}
 	DeferCleanup(func() { Expect(unix.Unmount(dir, unix.MNT_DETACH)).To(Succeed()) })
 	return dir
@@ -91,7 +84,7 @@ func (s *stubborn) mount() (dir, below string) {
 	root.RootData.RootNode = root
 	server, err := fs.Mount(dir, root, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true}})
 	if err != nil {
-		unavailable("cannot mount a file system of this process", err)
+		roottest.Unavailable("cannot mount a file system of this process", err)
 	}
 	DeferCleanup(func() { Expect(server.Unmount()).To(Succeed()) })
 	return dir, below

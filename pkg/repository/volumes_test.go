@@ -26,6 +26,7 @@ import (
 	"github.com/node-agent/node-agent/pkg/repository"
 	"github.com/node-agent/node-agent/pkg/repository/failure"
 	"github.com/node-agent/node-agent/pkg/repository/restore"
+	"github.com/node-agent/node-agent/pkg/repository/roottest"
 	"github.com/node-agent/node-agent/pkg/repository/store"
 )
 
@@ -84,9 +85,7 @@ var _ = Describe("A volume that cannot hold all that a snapshot has", func() {
 
 	var repo *repository.Repository
 	BeforeEach(func(ctx context.Context) {
-		if os.Geteuid() != 0 {
-			Skip("it takes root to mount a file system")
-		}
+		roottest.Require()
 		repo = open(ctx, newStore("a directory").access(namespace))
 	})
 
