@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs all tests, or those of some packages: hack/test.sh [PACKAGES [FLAG...]]. `make test` calls it.
 #
-# What waits more than it works runs beside the rest, in several processes with an API server each, and is printed after it.
+# What waits more than it works runs beside the rest and is printed after it; test/integration in several processes, each with an API
+# server of its own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # With Kopia's tag for tests, repositories that tests make have a key that is derived without the 0.2 s of CPU that scrypt takes
 # at each opening. Nothing else differs, and others can be opened, too.
-readonly tags=testing waiting=./test/integration
+readonly tags=testing
 
 packages="${1:-./...}"
 shift || true
@@ -19,14 +20,22 @@ export KUBEBUILDER_ASSETS FAULTS_TABLE
 mkdir -p bin
 touch bin/.begin
 
+run_beside() {
+	local status=0 race=()
+	[[ " $* " == *" -race "* ]] && race=(-race)
+	go test -tags $tags -timeout 20m ./test/soak "$@" || status=$?
+	go tool ginkgo run --tags $tags --procs=3 --timeout 20m --no-color --silence-skips ${race[@]+"${race[@]}"} ./test/integration || status=$?
+	return $status
+}
+
 beside=""
 if [[ "$packages" == ./... ]]; then
-	packages="$(go list ./... | grep -v "${waiting#.}\$")"
-	race=()
-	[[ " $* " == *" -race "* ]] && race=(-race)
-	go tool ginkgo run --tags $tags --procs=3 --timeout 20m --no-color --silence-skips ${race[@]+"${race[@]}"} $waiting >bin/waiting.log 2>&1 &
+	packages="$(go list ./... | grep -v '/test/integration$\|/test/soak$')"
+	set -m # in a process group of its own, which an interrupt does not reach
+	run_beside "$@" >bin/beside.log 2>&1 &
 	beside=$!
-	trap 'kill $beside 2>/dev/null || true' EXIT # an interrupt does not reach what runs in the background
+	set +m
+	trap 'kill -- -$beside 2>/dev/null || true' EXIT
 fi
 
 status=0
@@ -34,7 +43,7 @@ status=0
 go test -tags $tags -timeout 20m $packages "$@" || status=$?
 if [[ -n "$beside" ]]; then
 	wait "$beside" || status=$?
-	cat bin/waiting.log
+	cat bin/beside.log
 fi
 if [[ "$FAULTS_TABLE" -nt bin/.begin ]]; then cat "$FAULTS_TABLE"; fi
 exit $status
