@@ -73,12 +73,13 @@ func prepareAccount(ctx context.Context, options Options, scheme *runtime.Scheme
 	kept, err := a.prepare(ctx, daemonSet)
 	switch own := daemonSet.Spec.Template.Spec.ServiceAccountName; {
 	case err != nil:
-		a.tell(daemonSet, corev1.EventTypeWarning, fmt.Sprintf("service account %s of backup and restore pods could not be made or brought "+
-			"up to date; while there is none, they have all rights of account %s. kubectl apply -k config/rbac makes it. The cause: %v",
+		a.tell(daemonSet, corev1.EventTypeWarning, fmt.Sprintf("service account %s of backup and restore pods could not be made or "+
+			"brought up to date; while there is none, they have all rights of account %s. kubectl apply -k config/rbac makes it. "+
+			"The cause: %v",
 			expose.MoverServiceAccount, own, err))
 	case len(kept) > 0:
-		a.tell(daemonSet, corev1.EventTypeWarning, fmt.Sprintf("backup and restore pods have service account %s, but all rights of account "+
-			"%s for storage locations that may need its cloud identity: %s. docs/install.md says how to change that",
+		a.tell(daemonSet, corev1.EventTypeWarning, fmt.Sprintf("backup and restore pods have service account %s, but all rights of "+
+			"account %s for storage locations that may need its cloud identity: %s. docs/install.md says how to change that",
 			expose.MoverServiceAccount, own, strings.Join(kept, "; ")))
 	default:
 		a.tell(daemonSet, corev1.EventTypeNormal, fmt.Sprintf("backup and restore pods have service account %s, which may only do what "+
