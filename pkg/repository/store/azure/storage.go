@@ -16,6 +16,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/repository/failure"
+	"github.com/node-agent/node-agent/pkg/repository/store/transport"
 )
 
 // Storage is a container. It does each request once more only as the client does: on failures of network and server.
@@ -61,11 +64,8 @@ func (s *Storage) GetMetadata(ctx context.Context, id blob.ID) (blob.Metadata, e
 
 // PutBlob writes a blob.
 func (s *Storage) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {
-	switch {
-	case opts.DoNotRecreate:
-		return blob.ErrUnsupportedPutBlobOption
-	case !opts.SetModTime.IsZero():
-		return blob.ErrSetTimeUnsupported
+	if err := transport.Writable(opts); err != nil {
+		return err
 	}
 	options := &blockblob.UploadOptions{}
 	if opts.RetentionPeriod != 0 {
@@ -129,21 +129,12 @@ func (s *Storage) ConnectionInfo() blob.ConnectionInfo {
 // DisplayName names the container.
 func (s *Storage) DisplayName() string { return "Azure: " + s.options.Container }
 
-// shortError says in a few words what the client says in many lines.
-type shortError struct {
-	text string
-	err  error
-}
-
-func (e *shortError) Error() string { return e.text }
-func (e *shortError) Unwrap() error { return e.err }
-
 // explained puts an answer of Azure's into a line. It returns nil for nil.
 func explained(err error) error {
 	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
 		// Its text repeats the answer of the authority, which may be a page.
 		text, _, _ := strings.Cut(failed.Error(), "\n")
-		return &shortError{text: "no token for the identity: " + text, err: err}
+		return failure.Short("no token for the identity: "+text, err)
 	}
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
@@ -153,7 +144,7 @@ func explained(err error) error {
 	if text == "" {
 		text = http.StatusText(answer.StatusCode)
 	}
-	return &shortError{text: fmt.Sprintf("%s (%d)", text, answer.StatusCode), err: err}
+	return failure.Short(fmt.Sprintf("%s (%d)", text, answer.StatusCode), err)
 }
 
 // asBlobError tells Kopia what an answer about one blob means.

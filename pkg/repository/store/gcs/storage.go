@@ -14,6 +14,8 @@ import (
 	"github.com/kopia/kopia/repo/blob"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iterator"
+
+	"github.com/node-agent/node-agent/pkg/repository/store/transport"
 )
 
 const contentType = "application/x-kopia"
@@ -62,11 +64,8 @@ func (s *Storage) metadata(attributes *storage.ObjectAttrs) blob.Metadata {
 
 // PutBlob writes a blob.
 func (s *Storage) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {
-	switch {
-	case opts.DoNotRecreate:
-		return blob.ErrUnsupportedPutBlobOption
-	case !opts.SetModTime.IsZero():
-		return blob.ErrSetTimeUnsupported
+	if err := transport.Writable(opts); err != nil {
+		return err
 	}
 	// The end of the context abandons a write that is not complete.
 	ctx, cancel := context.WithCancel(ctx)

@@ -10,16 +10,9 @@ import (
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/repository/failure"
 )
-
-// shortError says in a few words what the client says in many, which hold an ID that is another each time.
-type shortError struct {
-	text string
-	err  error
-}
-
-func (e *shortError) Error() string { return e.text }
-func (e *shortError) Unwrap() error { return e.err }
 
 // explained puts an error of the client into the words of the server, or of the network. It returns nil for nil.
 func explained(err error) error {
@@ -28,10 +21,10 @@ func explained(err error) error {
 		if message := answer.ErrorMessage(); message != "" && message != text {
 			text += ": " + message
 		}
-		return &shortError{text: text, err: err}
+		return failure.Short(text, err)
 	}
 	if network, ok := errors.AsType[*url.Error](err); ok {
-		return &shortError{text: network.Error(), err: err}
+		return failure.Short(network.Error(), err)
 	}
 	return err
 }

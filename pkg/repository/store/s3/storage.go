@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/kopia/kopia/repo/blob"
+
+	"github.com/node-agent/node-agent/pkg/repository/store/transport"
 )
 
 const (
@@ -133,11 +135,8 @@ func (s *Storage) GetMetadata(ctx context.Context, id blob.ID) (blob.Metadata, e
 
 // PutBlob writes a blob.
 func (s *Storage) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {
-	switch {
-	case opts.DoNotRecreate:
-		return blob.ErrUnsupportedPutBlobOption
-	case !opts.SetModTime.IsZero():
-		return blob.ErrSetTimeUnsupported
+	if err := transport.Writable(opts); err != nil {
+		return err
 	}
 	input, err := s.putInput(id, data, opts)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package transport makes the connections to stores.
+// Package transport is what stores over HTTP have in common: how they connect, and which ways of writing none of them has.
 package transport
 
 import (
